@@ -1,0 +1,49 @@
+# `make demo` and `make test` need python3 (3.10 or later) and make; everything else is installed into .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+# Through the environment, because that also reaches the isolated environment that builds the package.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint format generated docs clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo       compile, train and sample a bundled model; about three minutes, results in demo/"
+	@echo "make test       lint and every test"
+	@echo "make lint       ruff check and ruff format --check"
+	@echo "make format     let ruff fix and format the sources"
+	@echo "make generated  recompile the bundled models into generated/"
+	@echo "make docs       rewrite the tables in docs/ that come from the sources"
+	@echo "make clean      remove what make made"
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/hypergen demo --out demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+generated: $(INSTALLED)
+	$(BIN)/python -m hypergen_compiler.examples generated
+
+docs: $(INSTALLED)
+	$(BIN)/python -m hypergen_compiler.documentation docs
+
+clean:
+	rm -rf .venv demo build dist .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,95 @@
+"""What HyperGen does, as Python functions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from hypergen_compiler.errors import HyperGenError, Progress
+from hypergen_compiler.manifest import edited_files, read_manifest
+from hypergen_compiler.package import Package
+from hypergen_compiler.pipeline import Request, design, ignore, package_name, publish
+from hypergen_compiler.plan import Plan
+from hypergen_compiler.rebuild import example_of, points_of, rebuild_model
+from hypergen_compiler.verification import Verification
+from hypergen_compiler.verify import run_package, verify_package
+
+__all__ = ["compile", "plan", "verify", "verify_folder"]
+
+
+def compile(
+    model: nn.Module,
+    example: Any,
+    *,
+    out: str | os.PathLike[str],
+    loss: str | Callable[..., Any] | None = "loss",
+    sample: str | Callable[..., Any] | None = "sample",
+    entries: Iterable[str] | Mapping[str, Any] = (),
+    name: str | None = None,
+    budget: str | int | None = None,
+    force: bool = False,
+) -> Package:
+    """Compiles `model` into a training package in the folder `out`, which is verified before it is published.
+
+    `example` is what one call of the loss takes: a tensor, a tuple of tensors, or a function n -> tuple giving a batch
+    of n. `loss` is a method's name or a callable (model, *inputs) -> scalar or [n], None to emit no training modules;
+    `sample` a method's name or a callable (model, n) -> samples shaped like the loss's first input, None for no
+    penalty. `entries` are further entry points: names, or a mapping name -> method | callable | (callable, example).
+    `name` is the package's, by default the folder's; `budget` the memory for training, such as "64MB". `force` replaces
+    a folder that holds something else or was edited. Raises HyperGenError, and then has changed nothing.
+    """
+    return publish(Request(model, example, loss, sample, entries, budget), out, name=name, force=force)
+
+
+def plan(
+    model: nn.Module,
+    example: Any,
+    *,
+    loss: str | Callable[..., Any] | None = "loss",
+    sample: str | Callable[..., Any] | None = "sample",
+    entries: Iterable[str] | Mapping[str, Any] = (),
+    name: str | None = None,
+    budget: str | int | None = None,
+) -> Plan:
+    """What `compile` would emit for the same arguments, without writing anything."""
+    return design(Request(model, example, loss, sample, entries, budget), package_name(name, "package")).plan
+
+
+def verify(path: str | os.PathLike[str], model: nn.Module | None = None) -> Verification:
+    """Compares a published package with `model`, or with the model rebuilt from its manifest.
+
+    Where neither is at hand, the package is only run, and the notes say so. Raises HG504 if the folder is no package
+    and HG602 if it does not import; a difference is no exception but a failed check.
+    """
+    return verify_folder(Path(path), model=model)
+
+
+def verify_folder(
+    path: Path, *, model: nn.Module | None = None, source: str | None = None, progress: Progress = ignore
+) -> Verification:
+    """`verify`, where the model may also be named by `source`. Raises HG603 if that source cannot be made a model."""
+    manifest = read_manifest(path)
+    notes = [f"{file} was edited since it was published" for file in edited_files(path, manifest)]
+    if model is None:
+        try:
+            progress("rebuilding the model")
+            model = rebuild_model(manifest, source)
+        except HyperGenError as error:
+            if source is not None:
+                raise
+            progress("running the package")
+            notes.append(f"not compared with the model: {error.what}")
+            examples = {name: example_of(entry) for name, entry in manifest["entries"].items()}
+            return with_notes(run_package(path, manifest["name"], examples), notes)
+    points, callers = points_of(manifest, model)
+    notes += [f"{name} is not compared: it is a function that only the caller of the compiler has" for name in callers]
+    progress("comparing the package with the model")
+    return with_notes(verify_package(path, manifest["name"], model, points), notes)
+
+
+def with_notes(verification: Verification, notes: list[str]) -> Verification:
+    return Verification(verification.checks, (*notes, *verification.notes))

@@ -1,0 +1,78 @@
+"""What an entry point must be for a later stage to use it."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+
+from hypergen_compiler.capture.entry import EntryPoint
+from hypergen_compiler.capture.tape import Tape
+from hypergen_compiler.errors import HyperGenError, HyperGenWarning
+from hypergen_compiler.program import Affine, Entry
+
+__all__ = ["check_escapes", "check_loss", "check_samples"]
+
+
+def check_escapes(tape: Tape, point: EntryPoint) -> None:
+    """Values that left the graph: refused when they come from weights, warned of when from data or state."""
+    for escape in tape.escapes:
+        place = escape.where or point.origin
+        if "parameter" in escape.sources:
+            raise HyperGenError(
+                "HG205",
+                f"{point.name} reads a value computed from weights into Python (`{escape.call.strip('_')}`)",
+                where=place,
+                remedy="A hypernetwork's weights may decide otherwise. Use torch.where or tensor arithmetic instead.",
+            )
+        warnings.warn(
+            f"{point.name} takes a decision from the {' and '.join(sorted(escape.sources))} at {place} "
+            f"(`{escape.call.strip('_')}`); the package keeps what the example decided",
+            HyperGenWarning,
+            stacklevel=2,
+        )
+
+
+def check_loss(entry: Entry) -> None:
+    """Raises HG207 for a loss that is not a scalar or [n], HG208 for one without gradient."""
+    output = entry.output
+    if not isinstance(output, torch.fx.Node) or not output.meta["dtype"].is_floating_point or not one_number(entry):
+        raise HyperGenError(
+            "HG207",
+            f"{entry.name} returns {shapes(entry)}, not a scalar or one number per item",
+            where=entry.origin,
+            remedy="Return the mean loss, or a tensor [n] of losses.",
+        )
+    if not entry.differentiable:
+        raise HyperGenError(
+            "HG208",
+            f"{entry.name} has no gradient to the weights",
+            where=entry.origin,
+            remedy="Check for torch.no_grad(), detach() and integer arithmetic between the weights and the loss.",
+        )
+
+
+def one_number(entry: Entry) -> bool:
+    shape = entry.shapes[0]
+    return shape == () or shape == (Affine(1),)
+
+
+def check_samples(entry: Entry, loss: Entry) -> None:
+    """Raises HG210 unless the samples have the shape and type of the loss's first input."""
+    data = next((item for item in loss.inputs if item.is_tensor), None)
+    if data is None or not entry.shapes or entry.shapes[0] != data.shape:
+        raise HyperGenError(
+            "HG210",
+            f"{entry.name}(n) returns {shapes(entry)}, the data are {show(data.shape) if data else 'missing'}",
+            where=entry.origin,
+            remedy="Return samples shaped like the loss's first input, or pass sample=None to train without the penalty.",
+        )
+
+
+def shapes(entry: Entry) -> str:
+    return ", ".join(show(shape) for shape in entry.shapes) or "no tensor"
+
+
+def show(shape) -> str:
+    sizes = ("n" if size == Affine(1) else f"{size.slope}n+{size.offset}" if isinstance(size, Affine) else str(size) for size in shape)  # fmt: skip
+    return f"[{', '.join(sizes)}]"

@@ -1,0 +1,142 @@
+"""Three runs at three batch sizes to one tape whose numbers say how they follow the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import torch
+
+from hypergen_compiler.capture.tape import Call, Ref, Tape
+from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.program import Affine, Ratio
+
+__all__ = ["follow", "merge_batches"]
+
+
+class Mismatch(Exception):
+    """Values of several runs that no rule explains."""
+
+
+def merge_batches(tapes: Sequence[Tape], sizes: Sequence[int], entry: str) -> Tape:
+    """The first tape, with every number that differs between the runs as an `Affine` or a `Ratio` of the batch size.
+
+    Raises HG203 for a number that follows the batch in another way and HG204 where the runs differ otherwise.
+    """
+    first = tapes[0]
+    check_same_calls(tapes, sizes, entry)
+    for calls in zip(*(tape.calls for tape in tapes), strict=True):
+        try:
+            calls[0].args = unify([call.args for call in calls], sizes)
+            calls[0].kwargs = unify([call.kwargs for call in calls], sizes)
+        except Mismatch as mismatch:
+            refuse(mismatch, calls[0], entry)
+    for ref, value in first.constants.items():
+        others = [tape.constants.get(ref) for tape in tapes[1:]]
+        if any(other is None or other.shape != value.shape or not same(other, value) for other in others):
+            raise HyperGenError(
+                "HG204",
+                f"{entry} uses a tensor made outside of recorded calls (from numpy or a list, say) that changes with the batch",
+                where=first.constant_places.get(ref),
+                remedy="Make it with torch functions from the inputs, or pass it as an input.",
+            )
+    for ref, shape in first.shapes.items():
+        shapes = [tape.shapes.get(ref, ()) for tape in tapes]
+        if all(len(other) == len(shape) for other in shapes):
+            first.shapes[ref] = tuple(dimension(column, sizes) for column in zip(*shapes, strict=True))
+    return first
+
+
+def check_same_calls(tapes: Sequence[Tape], sizes: Sequence[int], entry: str) -> None:
+    for tape, size in zip(tapes[1:], sizes[1:], strict=True):
+        pairs = zip(tapes[0].calls, tape.calls, strict=False)
+        apart = next((pair for pair in pairs if pair[0].name != pair[1].name), None)
+        if apart is None and len(tape.calls) == len(tapes[0].calls):
+            continue
+        where = apart[0].where if apart else (tapes[0].calls or tape.calls)[-1].where
+        raise HyperGenError(
+            "HG204",
+            f"{entry} makes other calls for a batch of {size} than for {sizes[0]}",
+            where=where,
+            remedy="Control flow must depend on shapes alone: replace branches on values by torch.where, and loops whose "
+            "length depends on the data or the batch by a fixed number of steps.",
+        )
+
+
+def refuse(mismatch: Mismatch, call: Call, entry: str) -> NoReturn:
+    values = mismatch.args[0]
+    if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+        raise HyperGenError(
+            "HG203",
+            f"{entry} passes {list(values)} to {call.name} for three batch sizes: no linear function of the batch size",
+            where=call.where,
+            remedy="Let sizes follow the batch (`x.shape[0]`, -1), or fix them.",
+        )
+    raise HyperGenError(
+        "HG204",
+        f"{entry} passes a value to {call.name} that changes from run to run: {str(list(values))[:120]}",
+        where=call.where,
+        remedy="Keep it a tensor (no `.item()`, `float()` or numpy), or pass it as an input of the entry point.",
+    )
+
+
+def unify(values: Sequence[Any], sizes: Sequence[int]) -> Any:
+    """One structure for the structures of all runs; raises Mismatch."""
+    first = values[0]
+    if isinstance(first, Ref):
+        if any(value != first for value in values):
+            raise Mismatch(values)
+        return first
+    if isinstance(first, slice):
+        return slice(*(unify([getattr(v, part) for v in values], sizes) for part in ("start", "stop", "step")))
+    if isinstance(first, tuple | list):
+        if any(type(value) is not type(first) or len(value) != len(first) for value in values):
+            raise Mismatch(values)
+        items = [unify(column, sizes) for column in zip(*values, strict=True)]
+        return type(first)(*items) if hasattr(first, "_fields") else type(first)(items)
+    if isinstance(first, dict):
+        if any(value.keys() != first.keys() for value in values):
+            raise Mismatch(values)
+        return {key: unify([value[key] for value in values], sizes) for key in first}
+    return follow(values, sizes)
+
+
+def follow(values: Sequence[Any], sizes: Sequence[int]) -> Any:
+    """One plain value: constant over the runs, or a function of the batch size; raises Mismatch."""
+    first = values[0]
+    if all(type(value) is type(first) and equal(value, first) for value in values):
+        return first
+    if all(type(value) is int for value in values):
+        slope, left = divmod(values[0] - values[1], sizes[0] - sizes[1])
+        line = Affine(slope, values[0] - slope * sizes[0])
+        if left == 0 and all(line.at(size) == value for size, value in zip(sizes, values, strict=True)):
+            return line
+    if all(type(value) is float for value in values):
+        ratio = Ratio(values[0] * sizes[0])
+        if all(abs(ratio.at(size) - value) <= 1e-12 * abs(value) for size, value in zip(sizes, values, strict=True)):
+            return ratio
+    if not isinstance(first, int | float | str) and all(type(value) is type(first) for value in values):
+        return first  # a generator, a module: the same kind of object in every run
+    raise Mismatch(values)
+
+
+def dimension(values: Sequence[int], sizes: Sequence[int]) -> int | Affine:
+    try:
+        return follow(values, sizes)
+    except Mismatch:
+        return values[0]
+
+
+def equal(one: Any, other: Any) -> bool:
+    if one is other or (isinstance(one, float) and one != one and other != other):
+        return True
+    try:
+        return bool(one == other)
+    except (RuntimeError, ValueError, TypeError):
+        return False
+
+
+def same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.dtype == other.dtype and torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
+
+

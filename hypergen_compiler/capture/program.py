@@ -1,0 +1,174 @@
+"""Every entry point of a model, recorded, with the model's parameters, buffers and modules: the `Program`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+import torch.fx
+from torch import nn
+
+from hypergen_compiler.capture.checks import check_loss, check_samples
+from hypergen_compiler.capture.entry import EntryPoint
+from hypergen_compiler.capture.graph import build_graph, nodes_in
+from hypergen_compiler.capture.inputs import describe_inputs, find_vocabularies
+from hypergen_compiler.capture.modes import merge_modes
+from hypergen_compiler.capture.record import LazyModel, record_mode
+from hypergen_compiler.capture.tape import Tape
+from hypergen_compiler.errors import HyperGenWarning
+from hypergen_compiler.program import Buffer, Entry, Module, Parameter, Program
+
+__all__ = ["batch_sizes", "capture"]
+
+CANDIDATE_SIZES = (11, 5, 7, 13, 17, 19, 23, 29, 31, 37)
+
+
+def capture(
+    model: nn.Module,
+    points: Sequence[EntryPoint],
+    *,
+    name: str,
+    source: str,
+    loss: str | None = None,
+    sample: str | None = None,
+) -> Program:
+    """Records the entry points of `model`, which is left as it was, and describes its parameters and buffers.
+
+    Raises HG2xx for what cannot be recorded, each with the line of the user's code that is at fault.
+    """
+    sizes = batch_sizes(model)
+    constants: dict[str, torch.Tensor] = {}
+    try:
+        entries = tuple(record(model, point, sizes, constants) for point in points)
+    except LazyModel as lazy:
+        return capture(warmed(lazy.args[0], model), points, name=name, source=source, loss=loss, sample=sample)
+    by_name = {entry.name: entry for entry in entries}
+    if loss is not None:
+        check_loss(by_name[loss])
+        if sample is not None:
+            check_samples(by_name[sample], by_name[loss])
+    return Program(
+        name=name,
+        model=type(model).__name__,
+        source=source,
+        entries=entries,
+        parameters=parameters(model, entries),
+        buffers=buffers(model),
+        modules=tuple(describe_module(path, module) for path, module in model.named_modules()),
+        loss=loss,
+        sample=sample,
+        constants=constants,
+    )
+
+
+def batch_sizes(model: nn.Module) -> tuple[int, ...]:
+    """Three batch sizes that no dimension of a parameter or buffer has, so that none is mistaken for the other."""
+    taken = {size for tensor in (*model.parameters(), *model.buffers()) for size in tensor.shape}
+    free = [size for size in CANDIDATE_SIZES if size not in taken]
+    return tuple((*free, *CANDIDATE_SIZES)[:3])
+
+
+def warmed(called: nn.Module, original: nn.Module) -> nn.Module:
+    """A model after its first call, with the values that it had before wherever it had any."""
+    called.load_state_dict(original.state_dict(), strict=False)
+    return called
+
+
+def record(
+    model: nn.Module, point: EntryPoint, sizes: Sequence[int], constants: dict[str, torch.Tensor]
+) -> Entry:
+    """One entry point in both modes: one program with `training` flags or, where they differ in more, two."""
+    training = record_mode(model, point, sizes, training=True)
+    evaluation = record_mode(model, point, sizes, training=False)
+    if merge_modes(training, evaluation) is not None:
+        return make_entry(model, point, training, sizes, constants)
+    other = make_entry(model, point, evaluation, sizes, constants)
+    return make_entry(model, point, training, sizes, constants, other)
+
+
+def make_entry(
+    model: nn.Module,
+    point: EntryPoint,
+    tape: Tape,
+    sizes: Sequence[int],
+    constants: dict[str, torch.Tensor],
+    evaluation: Entry | None = None,
+) -> Entry:
+    inputs = describe_inputs(model, point, sizes, tape)
+    graph, output = build_graph(tape, inputs)
+    number_constants(graph, tape, constants)
+    made = nodes_in(output)
+    return Entry(
+        name=point.name,
+        origin=point.origin or "",
+        inputs=find_vocabularies(inputs, graph),
+        graph=graph,
+        output=output,
+        shapes=tuple(node.meta["shape"] for node in made),
+        differentiable=tape.differentiable,
+        draws_random_numbers=any(node.meta.get("random") for node in graph.nodes),
+        evaluation=evaluation,
+    )
+
+
+def number_constants(graph: torch.fx.Graph, tape: Tape, constants: dict[str, torch.Tensor]) -> None:
+    """Gives every constant of an entry its name in the program: equal tensors share one."""
+    values = {f"constant_{ref.key}": value for ref, value in tape.constants.items()}
+    for node in graph.nodes:
+        if node.op != "get_attr" or node.meta["kind"] != "constant":
+            continue
+        value = values[node.target]
+        for name, known in constants.items():
+            if known.dtype == value.dtype and known.shape == value.shape and torch.equal(known, value):
+                break
+        else:
+            name = f"constant_{len(constants)}"
+            constants[name] = value
+        node.target = name
+
+
+def parameters(model: nn.Module, entries: Sequence[Entry]) -> tuple[Parameter, ...]:
+    read = {node.target for entry in entries for graph in graphs(entry) for node in graph.nodes if is_parameter(node)}
+    aliases = alias_table(model.named_parameters(remove_duplicate=False))
+    found = []
+    for name, value in model.named_parameters():
+        trained = name in read and value.requires_grad
+        others = tuple(alias for alias in aliases[id(value)] if alias != name)
+        found.append(Parameter(name, value.detach().clone(), others, trained, name in read))
+    unread = [parameter.name for parameter in found if not parameter.read]
+    if unread:
+        names = ", ".join(unread[:3]) + (f" and {len(unread) - 3} more" if len(unread) > 3 else "")
+        warnings.warn(f"no entry point reads {names}: exported unchanged", HyperGenWarning, stacklevel=2)
+    return tuple(found)
+
+
+def buffers(model: nn.Module) -> tuple[Buffer, ...]:
+    aliases = alias_table(model.named_buffers(remove_duplicate=False))
+    kept = set(model.state_dict())
+    return tuple(
+        Buffer(name, value.detach().clone(), tuple(a for a in aliases[id(value)] if a != name), name in kept)
+        for name, value in model.named_buffers()
+    )
+
+
+def alias_table(named) -> dict[int, list[str]]:
+    table: dict[int, list[str]] = {}
+    for name, tensor in named:
+        table.setdefault(id(tensor), []).append(name)
+    return table
+
+
+def graphs(entry: Entry) -> list[torch.fx.Graph]:
+    return [entry.graph, *([entry.evaluation.graph] if entry.evaluation else [])]
+
+
+def is_parameter(node: torch.fx.Node) -> bool:
+    return node.op == "get_attr" and node.meta["kind"] == "parameter"
+
+
+def describe_module(path: str, module: nn.Module) -> Module:
+    cls = type(module)
+    builtin = cls.__module__.startswith("torch.nn")
+    container = isinstance(module, nn.ModuleList | nn.Sequential | nn.ModuleDict | nn.ParameterList)
+    return Module(path, cls.__name__, builtin, container and builtin)

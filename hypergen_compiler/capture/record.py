@@ -1,0 +1,156 @@
+"""One entry point in one mode: three runs on copies of the model, merged into one tape."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from hypergen_compiler.capture import frames
+from hypergen_compiler.capture.checks import check_escapes
+from hypergen_compiler.capture.entry import EntryPoint
+from hypergen_compiler.capture.merge import merge_batches
+from hypergen_compiler.capture.outputs import describe
+from hypergen_compiler.capture.prepare import clear_caches, fresh_copy, outside_randomness_refused, seeded
+from hypergen_compiler.capture.recorder import Recorder, run
+from hypergen_compiler.capture.tape import Call, Ref, Tape, tensors
+from hypergen_compiler.errors import HyperGenError
+
+__all__ = ["LazyModel", "record_mode", "tensor_names"]
+
+
+class LazyModel(Exception):
+    """The model made parameters or buffers of its own in its first call; `args[0]` is the model after that call."""
+
+
+def record_mode(model: nn.Module, point: EntryPoint, sizes: Sequence[int], *, training: bool) -> Tape:
+    """The merged tape of an entry point in training or in evaluation mode.
+
+    Raises HG202 where it fails on the example, HG203 where it runs at one batch size only.
+    """
+    tapes = []
+    for size in sizes:
+        try:
+            tapes.append(record_run(model, point, size, training))
+        except (HyperGenError, LazyModel):
+            raise
+        except Exception as error:
+            raise failure(point, error, size, sizes, training) from error
+    check_escapes(tapes[0], point)
+    return merge_batches(tapes, sizes, point.name)
+
+
+def record_run(model: nn.Module, point: EntryPoint, size: int, training: bool) -> Tape:
+    """One run on a copy of the model, or on the model itself where the entry point holds on to it."""
+    clear_caches()
+    copy = fresh_copy(model)
+    tape = record_on(copy, point, size, training)
+    own = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
+    if copy is not model and own & tape.constant_ids:
+        with restored(model):
+            return record_on(model, point, size, training)
+    return tape
+
+
+def record_on(model: nn.Module, point: EntryPoint, size: int, training: bool) -> Tape:
+    with seeded():
+        inputs = point.example(size)
+    model.train(training)
+    before = tensor_names(model)
+    recorder = Recorder(model, tensors(inputs))
+    with seeded(), outside_randomness_refused(point.name, point.origin):
+        output = run(recorder, point.call, model, inputs)
+    if tensor_names(model).keys() != before.keys():
+        raise LazyModel(model)
+    tape = recorder.tape
+    tape.out = describe(output, lambda tensor: made_by_call(recorder, tensor, point), point.name, point.origin)
+    made = tensors(output)
+    tape.differentiable = bool(made) and made[0].requires_grad
+    for name, tensor in model.named_buffers():
+        if before[name] != id(tensor):
+            rebind(recorder, name, tensor)
+    return tape
+
+
+def tensor_names(model: nn.Module) -> dict[str, int]:
+    """Every parameter and buffer by name, with its identity."""
+    return {name: id(tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+
+
+def made_by_call(recorder: Recorder, tensor: torch.Tensor, point: EntryPoint) -> Ref:
+    ref = recorder.refs.get(id(tensor))
+    if ref is None:
+        raise HyperGenError(
+            "HG206",
+            f"{point.name} returns a tensor that no recorded call made",
+            where=point.origin,
+            remedy="Compute outputs with torch functions; numpy and compiled extensions are not seen.",
+        )
+    return ref
+
+
+def rebind(recorder: Recorder, name: str, tensor: torch.Tensor) -> None:
+    """A buffer that the run replaced is written as a copy into the old one, after everything else."""
+    tape, buffer = recorder.tape, Ref("buffer", name)
+    value = recorder.refs.get(id(tensor))
+    if value is None or buffer not in tape.storages:
+        return
+    tape.rebound[name] = value
+    writes = frozenset((tape.storages[buffer],))
+    copy = Call(torch.Tensor.copy_, "Tensor.copy_", (buffer, value), {}, grad=False, out=buffer, writes=writes)
+    copy.scope = tape.root
+    tape.calls.append(copy)
+
+
+@contextmanager
+def restored(model: nn.Module) -> Iterator[None]:
+    """Puts parameters, buffers and training flags back, values and identities."""
+    modes = {module: module.training for module in model.modules()}
+    tensors_before = [(tensor, tensor.detach().clone()) for tensor in (*model.parameters(), *model.buffers())]
+    registered = [(module, dict(module._buffers)) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, table in registered:
+            module._buffers.update(table)
+        with torch.no_grad():
+            for tensor, value in tensors_before:
+                tensor.copy_(value)
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def failure(point: EntryPoint, error: Exception, size: int, sizes: Sequence[int], training: bool) -> HyperGenError:
+    where = error_place(error) or point.origin
+    text = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    if size == sizes[0]:
+        mode = "training" if training else "evaluation"
+        return HyperGenError(
+            "HG202",
+            f"{point.name} fails on the example (a batch of {size}, in {mode} mode): {text}",
+            where=where,
+            remedy="Check the example's shape and type against what the method takes.",
+        )
+    return HyperGenError(
+        "HG203",
+        f"{point.name} runs for a batch of {sizes[0]} but not for one of {size}: {text}",
+        where=where,
+        remedy="Take the batch size from the input (`x.shape[0]`, or -1 in a view) instead of writing it down.",
+    )
+
+
+def error_place(error: Exception) -> str | None:
+    """The innermost line of the user's that the error passed through."""
+    for entry in reversed(traceback.extract_tb(error.__traceback__)):
+        file = entry.filename
+        ours = file.startswith(frames.HERE) and not file.startswith(frames.EXAMPLES)
+        standard = file.startswith(frames.STANDARD_LIBRARY) and "site-packages" not in file
+        if not ours and not standard and not file.startswith((frames.TORCH, "<")):
+            return f"{os.path.basename(file)}:{entry.lineno}"
+    return None
+
+

@@ -1,0 +1,264 @@
+"""The recorder: a torch-function mode that runs an entry point on real tensors and writes down every call."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode, resolve_name
+
+from hypergen_compiler.capture import frames
+from hypergen_compiler.capture.tape import Call, Escape, Ref, Scope, Tape, Written, fill, references, tensors
+
+__all__ = ["Recorder", "qualified_name"]
+
+# Attributes that tell about a tensor without reading its values: plain Python from there on.
+DESCRIPTIONS = frozenset(
+    "shape dtype device ndim requires_grad is_cuda layout is_leaf grad_fn names is_sparse is_nested is_quantized is_mps "
+    "is_meta is_cpu itemsize nbytes _version grad_dtype is_xla is_mkldnn is_sparse_csr is_vulkan is_xpu is_ipu is_hpu".split()
+)
+ESCAPES = frozenset(
+    "item tolist __bool__ __float__ __int__ __complex__ numpy __index__ equal allclose is_nonzero __array__ __contains__".split()
+)
+SHAPE_ONLY = frozenset("zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full".split())
+
+
+def qualified_name(function: Callable[..., Any]) -> str:
+    """`torch.nn.functional.linear`, `Tensor.view`, `Tensor.grad.__get__`."""
+    name = getattr(function, "__name__", type(function).__name__)
+    if name in ("__get__", "__set__", "__delete__"):
+        return f"Tensor.{function.__self__.__name__}.{name}"
+    if hasattr(function, "__objclass__"):
+        return f"Tensor.{name}"
+    resolved = resolve_name(function) or f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', name)}"
+    return resolved.replace("torch.Tensor.", "Tensor.")
+
+
+class Recorder(TorchFunctionMode):
+    """Records one run of `module`; `inputs` are the entry point's tensors in order.
+
+    Whether a call writes or draws random numbers is measured, by tensors' version counters and the generator's state,
+    not looked up in a list.
+    """
+
+    def __init__(self, module: nn.Module, inputs: Iterable[torch.Tensor]):
+        super().__init__()
+        self.tape = Tape()
+        self.refs: dict[int, Ref] = {}
+        self.alive: list[Any] = []
+        self.sources: dict[Ref, frozenset[str]] = {}
+        self.scopes: dict[int, Scope] = {}
+        self.paths = {id(child): path for path, child in module.named_modules()}
+        for name, parameter in module.named_parameters():
+            self.see(parameter, Ref("parameter", name))
+        for name, buffer in module.named_buffers():
+            self.see(buffer, Ref("buffer", name))
+        for number, tensor in enumerate(inputs):
+            self.see(tensor, Ref("input", number))
+
+    def see(self, tensor: torch.Tensor, ref: Ref) -> Ref:
+        self.refs[id(tensor)] = ref
+        self.alive.append(tensor)  # ids and storages stay unique only while their owners live
+        self.tape.shapes[ref], self.tape.dtypes[ref] = tuple(tensor.shape), tensor.dtype
+        self.tape.storages[ref] = storage_of(tensor)
+        if ref.kind != "value":
+            self.sources[ref] = frozenset((ref.kind,))
+        return ref
+
+    def argument(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            if id(value) not in self.refs:
+                ref = self.see(value, Ref("constant", len(self.tape.constants)))
+                self.tape.constants[ref] = value.detach().clone()
+                self.tape.constant_ids.add(id(value))
+                self.tape.constant_places[ref] = frames.location(sys._getframe(2))
+            return self.refs[id(value)]
+        if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+            return value.item()
+        return value
+
+    def result(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            if id(value) not in self.refs:
+                self.see(value, Ref("value", len(self.tape.shapes)))
+            return self.refs[id(value)]
+        return value
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        short = getattr(function, "__name__", "")
+        if short == "__get__" and function.__self__.__name__ in DESCRIPTIONS:
+            return function(*args, **kwargs)
+        frame = sys._getframe(1)
+        call = Call(
+            function,
+            qualified_name(function),
+            fill(tuple(args), self.argument),
+            fill(dict(kwargs), self.argument),
+            grad=torch.is_grad_enabled(),
+            where=frames.location(frame),
+        )
+        used = tensors((args, kwargs))
+        versions = [version_of(tensor) for tensor in used]
+        generator = torch.get_rng_state()
+        output = function(*args, **kwargs)
+        call.random = not torch.equal(generator, torch.get_rng_state())
+        call.writes = self.written_storages(call, used, versions)
+        call.out = fill(output, self.result)
+        self.note(call, short, frame)
+        return output
+
+    def written_storages(self, call: Call, used: list[torch.Tensor], versions: list[int]) -> frozenset[int]:
+        name = call.name.rpartition(".")[2]
+        changed = [tensor for tensor, before in zip(used, versions, strict=True) if version_of(tensor) != before]
+        marks = call.name.endswith((".requires_grad_", ".retain_grad", ".__set__"))
+        in_place = name.endswith("_") and not name.endswith("__") or name in ("__setitem__", "__iadd__", "__imul__")
+        if used and (marks or (in_place and torch.is_inference_mode_enabled())):
+            changed.append(used[0])
+        return frozenset(self.tape.storages[self.refs[id(tensor)]] for tensor in changed if id(tensor) in self.refs)
+
+    def note(self, call: Call, short: str, frame: FrameType) -> None:
+        """Keeps a call that made or changed a tensor; one that let a value escape is remembered as such."""
+        read = [ref for ref in references((call.args, call.kwargs))]
+        sources = frozenset().union(*(self.sources.get(ref, frozenset()) for ref in read)) if read else frozenset()
+        made = list(references(call.out))
+        if not made and not call.writes and not call.random:
+            if short in ESCAPES and sources and "distributions" not in frame.f_code.co_filename:
+                self.tape.escapes.append(Escape(sources, short, call.where))
+            return
+        if call.name.rpartition(".")[2] in SHAPE_ONLY:
+            sources = frozenset()
+        for ref in made:
+            if ref.kind == "value":
+                self.sources[ref] = self.sources.get(ref, frozenset()) | sources
+        self.place(call, frame)
+        self.tape.calls.append(call)
+
+    def place(self, call: Call, frame: FrameType) -> None:
+        """Finds the call's scope, the layer of torch's own that it belongs to, and the name of its result."""
+        chain: list[FrameType] = []
+        step: FrameType | None = frame
+        while step is not None and step.f_code is not run.__code__:
+            chain.append(step)
+            step = step.f_back
+        for inner in chain:
+            owner = inner.f_locals.get("self") if frames.is_torch(inner.f_code) else None
+            if call.layer is None and id(owner) in self.paths:
+                call.layer = self.paths[id(owner)]
+            if not frames.is_transparent(inner.f_code):
+                break
+        scope = self.tape.root
+        for position in range(len(chain) - 1, -1, -1):
+            if not frames.is_transparent(chain[position].f_code):
+                scope = self.scope(chain, position, scope)
+        call.scope, call.written = scope, self.written(chain)
+
+    def scope(self, chain: list[FrameType], position: int, parent: Scope) -> Scope:
+        frame = chain[position]
+        if id(frame) in self.scopes:
+            return self.scopes[id(frame)]
+        code = frame.f_code
+        first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+        path = self.paths.get(id(first))
+        is_method = path is not None or code.co_varnames[:1] == ("self",)
+        where = f"{frames.os.path.basename(code.co_filename)}:{code.co_firstlineno}"
+        scope = Scope(parent, code.co_name, type(first).__name__ if is_method else None, path, where, code=code)
+        for argument in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+            self.name_argument(scope, argument, frame.f_locals.get(argument))
+        scope.site = self.written(chain[position + 1 :])
+        self.scopes[id(frame)] = scope
+        self.alive.append(frame)
+        return scope
+
+    def name_argument(self, scope: Scope, argument: str, value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            scope.arguments.setdefault(self.argument(value), argument)
+        elif isinstance(value, list | tuple | dict):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            for key, item in items:
+                if isinstance(item, torch.Tensor) and id(item) in self.refs:
+                    name = str(key) if isinstance(value, dict) else f"{argument}_{key}"
+                    scope.arguments.setdefault(self.refs[id(item)], name)
+
+    def written(self, chain: list[FrameType]) -> Written | None:
+        found = frames.naming_frame(chain)
+        if found is None or id(found[0]) not in self.scopes:
+            return None
+        return Written(self.scopes[id(found[0])], found[1])
+
+    def profile(self, frame: FrameType, event: str, value: Any) -> None:
+        """Notes what a scope returns, for the order and the names of its results."""
+        if event != "return" or value is None or id(frame) not in self.scopes:
+            return
+        scope = self.scopes[id(frame)]
+        scope.returned = [self.refs[id(tensor)] for tensor in tensors(value) if id(tensor) in self.refs]
+        if isinstance(value, dict):
+            items: Iterable[tuple[Any, Any]] = value.items()
+        else:
+            items = [(name, getattr(value, name)) for name in getattr(value, "__dataclass_fields__", ())]
+        for key, tensor in items:
+            if isinstance(tensor, torch.Tensor) and id(tensor) in self.refs:
+                scope.keys[self.refs[id(tensor)]] = str(key)
+
+
+def run(recorder: Recorder, call: Callable[..., Any], module: nn.Module, inputs: tuple[Any, ...]) -> Any:
+    """Runs an entry point under the recorder."""
+    before = sys.getprofile()
+    with whole_autograd_functions(), recorder:
+        sys.setprofile(recorder.profile)
+        try:
+            return call(module, *inputs)
+        finally:
+            sys.setprofile(before)
+
+
+@contextmanager
+def whole_autograd_functions():
+    """Lets `autograd.Function.apply` be seen as one call, so that its own backward survives."""
+    original = torch.autograd.Function.__dict__["apply"]
+
+    def apply(cls, *args, **kwargs):
+        function = applied(cls, original)
+        present = tensors((args, kwargs))
+        if not present:
+            return function(*args, **kwargs)
+        return torch.overrides.handle_torch_function(function, present, *args, **kwargs)
+
+    torch.autograd.Function.apply = classmethod(apply)
+    try:
+        yield
+    finally:
+        torch.autograd.Function.apply = original
+
+
+APPLIED: dict[type, Callable[..., Any]] = {}
+
+
+def applied(cls: type, original: Any) -> Callable[..., Any]:
+    """The `apply` of one autograd function, the same object each time."""
+    if cls not in APPLIED:
+
+        def function(*args, **kwargs):
+            return original.__func__(cls, *args, **kwargs)
+
+        function.__name__ = function.__qualname__ = cls.__name__
+        function.__module__ = cls.__module__
+        function.autograd_function = cls
+        APPLIED[cls] = function
+    return APPLIED[cls]
+
+
+def storage_of(tensor: torch.Tensor) -> int:
+    try:
+        return tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):
+        return id(tensor)
+
+
+def version_of(tensor: torch.Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version

@@ -1,0 +1,135 @@
+"""What one run of an entry point leaves behind: its calls in order, and the scopes that they ran in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+
+__all__ = ["Call", "Ref", "Scope", "Tape", "Written", "fill", "references", "tensors"]
+
+
+class Ref(NamedTuple):
+    """A tensor of a run: `kind` is value, parameter, buffer, input or constant, `key` its number or name."""
+
+    kind: str
+    key: int | str
+
+
+@dataclass(eq=False)
+class Scope:
+    """One call of one of the user's functions; `arguments` and `returned` name the tensors that went in and out.
+
+    `path` is the module that the function is a method of, None for a plain function. `site` is where the caller puts
+    the result: the scope that it runs in and the names there.
+    """
+
+    parent: Scope | None = None
+    function: str = ""
+    owner: str | None = None
+    path: str | None = None
+    where: str = ""
+    arguments: dict[Any, str] = field(default_factory=dict)
+    returned: list[Any] = field(default_factory=list)
+    keys: dict[Any, str] = field(default_factory=dict)
+    site: tuple[Scope, Any] | None = None
+    code: Any = None
+
+    def inside(self, other: Scope) -> bool:
+        scope: Scope | None = self
+        while scope is not None:
+            if scope is other:
+                return True
+            scope = scope.parent
+        return False
+
+
+class Written(NamedTuple):
+    """The names that the user's statement gives to a call's result, and the scope of that statement."""
+
+    scope: Scope
+    names: Any
+
+
+@dataclass(eq=False)
+class Call:
+    """One recorded call; tensors in `args`, `kwargs` and `out` are `Ref`s, `writes` the storages that it changed."""
+
+    function: Callable[..., Any]
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    grad: bool
+    out: Any = None
+    writes: frozenset[int] = frozenset()
+    random: bool = False
+    scope: Scope | None = None
+    written: Written | None = None
+    layer: str | None = None
+    where: str | None = None
+    mode: str | None = None
+
+
+@dataclass
+class Tape:
+    """One run: `shapes`, `dtypes` and `storages` describe every `Ref`, `out` is the returned structure."""
+
+    calls: list[Call] = field(default_factory=list)
+    shapes: dict[Ref, tuple[int, ...]] = field(default_factory=dict)
+    dtypes: dict[Ref, torch.dtype] = field(default_factory=dict)
+    storages: dict[Ref, int] = field(default_factory=dict)
+    constants: dict[Ref, torch.Tensor] = field(default_factory=dict)
+    constant_places: dict[Ref, str | None] = field(default_factory=dict)
+    out: Any = None
+    differentiable: bool = False
+    rebound: dict[str, Ref] = field(default_factory=dict)
+    escapes: list[Escape] = field(default_factory=list)
+    root: Scope = field(default_factory=Scope)
+    constant_ids: set[int] = field(default_factory=set)
+
+
+class Escape(NamedTuple):
+    """A value that left the graph, such as by `.item()`: what it was computed from, by which call, and where."""
+
+    sources: frozenset[str]
+    call: str
+    where: str | None
+
+
+def fill(structure: Any, leaf: Callable[[Any], Any]) -> Any:
+    """The same structure of tuples, lists, dicts, slices and NamedTuples with every leaf replaced."""
+    if isinstance(structure, Ref):
+        return leaf(structure)
+    if isinstance(structure, slice):
+        return slice(*(fill(part, leaf) for part in (structure.start, structure.stop, structure.step)))
+    if isinstance(structure, tuple) and hasattr(structure, "_fields"):
+        return type(structure)(*(fill(item, leaf) for item in structure))
+    if isinstance(structure, tuple):  # torch.Size and torch.return_types too
+        return tuple(fill(item, leaf) for item in structure)
+    if isinstance(structure, list):
+        return [fill(item, leaf) for item in structure]
+    if isinstance(structure, dict):
+        return {key: fill(item, leaf) for key, item in structure.items()}
+    return leaf(structure)
+
+
+def references(structure: Any) -> Iterator[Ref]:
+    """Every `Ref` of a structure, in order."""
+    found: list[Ref] = []
+    fill(structure, lambda item: found.append(item) if isinstance(item, Ref) else None)
+    return iter(found)
+
+
+def tensors(structure: Any) -> list[torch.Tensor]:
+    """Every tensor of a structure, in order; dataclasses and mappings of other libraries are looked into as well."""
+    if isinstance(structure, torch.Tensor):
+        return [structure]
+    if isinstance(structure, dict):
+        return [tensor for item in structure.values() for tensor in tensors(item)]
+    if isinstance(structure, tuple | list):
+        return [tensor for item in structure for tensor in tensors(item)]
+    if hasattr(structure, "__dataclass_fields__") and not isinstance(structure, type):
+        return [tensor for name in structure.__dataclass_fields__ for tensor in tensors(getattr(structure, name))]
+    return []

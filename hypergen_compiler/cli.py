@@ -1,0 +1,171 @@
+"""The command `hypergen`: messages on stderr, results on stdout.
+
+Exit status 0: done; 1: a check failed or a difference was found; 2: wrong input.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hypergen_compiler.terminal import CHECK_FAILED, answer, reported, tell
+from hypergen_compiler.version import VERSION
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="hypergen",
+    help="Compiles a PyTorch generative model into a package that trains a hypernetwork for it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help="package.module:Name or path/to/file.py:Name")]
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="folder of a compiled package")]
+ExampleOption = Annotated[
+    str,
+    typer.Option(
+        "--example", help="1x28x28, tokens:LENGTH:VOCABULARY, a .npz, .pt or .safetensors file, or module:function"
+    ),
+]
+LossOption = Annotated[str, typer.Option("--loss", metavar="NAME", help="method that gives the loss, or none")]
+SampleOption = Annotated[str, typer.Option("--sample", metavar="NAME", help="method that draws n samples, or none")]
+EntryOption = Annotated[
+    list[str], typer.Option("--entry", metavar="NAME", help="a further method to compile; repeatable")
+]
+SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="a constructor argument; repeatable")]
+BudgetOption = Annotated[str | None, typer.Option("--budget", help="memory for training, such as 64MB or 2x")]
+NameOption = Annotated[str | None, typer.Option("--name", help="the package's name; by default the folder's")]
+JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
+
+
+@app.command("compile")
+def compile_command(
+    source: SourceArgument,
+    example: ExampleOption,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="folder to publish the package to")],
+    loss: LossOption = "loss",
+    sample: SampleOption = "sample",
+    entry: EntryOption = [],  # noqa: B006, typer copies it
+    settings: SetOption = [],  # noqa: B006
+    budget: BudgetOption = None,
+    name: NameOption = None,
+    force: Annotated[bool, typer.Option("--force", help="replace the folder, whatever it holds")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compile a model into a training package."""
+    with reported():
+        from hypergen_compiler.pipeline import publish
+        from hypergen_compiler.publish import check_target
+        from hypergen_compiler.request import request
+        from hypergen_compiler.show import show_published
+
+        check_target(Path(os.path.realpath(out)), force=force)
+        package = publish(
+            request(source, example, loss, sample, entry, settings, budget),
+            out,
+            name=name,
+            force=force,
+            progress=tell,
+        )
+        manifest = dict(package.manifest)
+        answer({"path": str(out), **manifest}, as_json, show_published(manifest, out))
+
+
+@app.command("plan")
+def plan_command(
+    source: SourceArgument,
+    example: ExampleOption,
+    loss: LossOption = "loss",
+    sample: SampleOption = "sample",
+    entry: EntryOption = [],  # noqa: B006
+    settings: SetOption = [],  # noqa: B006
+    budget: BudgetOption = None,
+    name: NameOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what would be emitted, without writing it: layout, head, parameters, memory."""
+    with reported():
+        from hypergen_compiler.manifest import describe_package
+        from hypergen_compiler.pipeline import design, package_name
+        from hypergen_compiler.request import request
+        from hypergen_compiler.show import show_design
+
+        asked = request(source, example, loss, sample, entry, settings, budget)
+        found = design(asked, package_name(name, "package"), tell)
+        description = describe_package(found.program, found.layout, found.plan, found.points, asked.origin, None, {})
+        parts = {key: description[key] for key in ("model", "entries", "loss", "sample", "layout", "plan")}
+        answer(parts, as_json, show_design(description))
+
+
+@app.command("inspect")
+def inspect_command(folder: FolderArgument, as_json: JsonOption = False) -> None:
+    """Show a package's entry points, layout, plan and files."""
+    with reported():
+        from rich.console import Group
+
+        from hypergen_compiler.manifest import edited_files, read_manifest, unknown_files
+        from hypergen_compiler.show import show_design, show_files
+
+        found = read_manifest(folder)
+        edited, unknown = edited_files(folder, found), unknown_files(folder, found)
+        sizes = {path: (folder / path).stat().st_size for path in found["files"] if (folder / path).is_file()}
+        table = Group(show_design(found), show_files(found, folder, edited, unknown))
+        answer({**found, "sizes": sizes, "edited": edited, "unknown": unknown}, as_json, table)
+
+
+@app.command("verify")
+def verify_command(
+    folder: FolderArgument,
+    source: Annotated[str | None, typer.Argument(metavar="[SOURCE]", help="the model, if it moved")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a package with the model it was compiled from, wherever it can be rebuilt."""
+    with reported():
+        from hypergen_compiler.api import verify_folder
+        from hypergen_compiler.show import show_verification
+
+        found = verify_folder(folder, source=source, progress=tell)
+        answer({"ok": found.ok, "exact": found.exact, **asdict(found)}, as_json, show_verification(found))
+    if not found.ok:
+        raise typer.Exit(CHECK_FAILED)
+
+
+@app.command("demo")
+def demo_command(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="folder for everything the demo makes")] = Path(
+        "demo"
+    ),
+    data: Annotated[Path | None, typer.Option("--data", metavar="FILE.npz", help="images to train on")] = None,
+) -> None:
+    """Compile a bundled VAE, train its hypernetwork on digits, sample, export."""
+    with reported():
+        from hypergen_compiler.demo import run
+
+        run(out, data)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
+) -> None:
+    if version:
+        print(f"hypergen {VERSION}")
+        raise typer.Exit
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, stop)
+    app()
+
+
+def stop(number: int, frame: Any) -> None:
+    """A termination request ends like any other exit: temporary folders are removed."""
+    raise SystemExit(128 + number)

@@ -1,0 +1,1 @@
+"""Program, layout and plan to text: one module per emitted file, expressions built here, prose in `templates/`."""

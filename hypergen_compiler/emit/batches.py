@@ -1,0 +1,75 @@
+"""How emitted code writes a dataset: the names, shapes and expressions of what the loss takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypergen_compiler.emit.literals import literal
+from hypergen_compiler.emit.names import Namespace
+from hypergen_compiler.emit.text import Code, prose
+from hypergen_compiler.plan import Plan
+from hypergen_compiler.program import Affine, Dimension, Entry, Input, Program
+
+__all__ = ["argument", "batch_names", "has_fixed_values", "item_kind", "loss_arguments", "shape_text", "size_tuple", "sized"]
+
+TAKEN = frozenset({"batch", "dataset", "datasets", "weights", "model", "n", "samples", "features", "h", "F", "nn"})
+
+
+def batch_names(plan: Plan) -> list[Code]:
+    """The variable of each tensor that a dataset consists of, after the loss's own arguments."""
+    names = Namespace(TAKEN)
+    return [names.claim(part.name) for part in plan.encoder]
+
+
+def sized(size: Dimension, n: str = "n") -> Code:
+    """A size that may follow the batch, as an expression of its size n."""
+    if isinstance(size, int):
+        return literal(size)
+    text = n if size.slope == 1 else f"{size.slope} * {n}"
+    return Code(text + (f" {'-' if size.offset < 0 else '+'} {abs(size.offset)}" if size.offset else ""))
+
+
+def size_tuple(shape: Sequence[Dimension], n: str = "n") -> Code:
+    """A shape as a tuple: `(n, 1, 28, 28)`."""
+    sizes = [sized(size, n) for size in shape]
+    return Code(f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})")
+
+
+def shape_text(shape: Sequence[Dimension], n: str = "n") -> Code:
+    """A shape as people write it: `[n, 1, 28, 28]`."""
+    return Code(f"[{', '.join(sized(size, n) for size in shape)}]")
+
+
+def argument(value: Input, n: str) -> Code:
+    """What stands in a call for an input that is not a tensor: a literal, or an expression of the batch size."""
+    return Code(n) if value.name == "n" and value.value is None else literal(value.value)
+
+
+def has_fixed_values(entry: Entry) -> bool:
+    """Whether an entry point takes more than tensors."""
+    return not all(value.is_tensor for value in entry.inputs)
+
+
+def loss_arguments(program: Program, names: Sequence[Code]) -> Code:
+    """The inputs of a call of the loss, tensors under the given names."""
+    tensor = iter(names)
+    inputs = program.entry(program.loss).inputs
+    return Code(", ".join(next(tensor) if value.is_tensor else argument(value, f"{names[0]}.shape[0]") for value in inputs))
+
+
+def item_kind(plan: Plan) -> Code:
+    """What the items of a dataset are called in prose."""
+    words = {"image": "images", "vector": "vectors", "tokens": "token sequences", "label": "labels"}
+    first, *others = (words[part.kind] for part in plan.encoder)
+    return Code(f"{first} with {' and '.join(others)}" if others else first)
+
+
+def is_picture(program: Program, plan: Plan) -> bool:
+    """Whether samples can be drawn as a picture: the model has a sampler, and items are grey or RGB images."""
+    return program.sample is not None and plan.encoder[0].kind == "image" and plan.encoder[0].shape[0] in (1, 3)
+
+
+def content(plan: Plan) -> Code:
+    """What a data file holds, for a command's help."""
+    fields = [f"{prose(part.name)} {shape_text((Affine(1), *part.shape))}" for part in plan.encoder]
+    return Code(f"a file of {', '.join(fields)}: .npz, .npy or .pt".replace("%", "%%"))

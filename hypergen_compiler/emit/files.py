@@ -1,0 +1,58 @@
+"""All files of a package, in memory."""
+
+from __future__ import annotations
+
+import io
+
+import torch
+
+from hypergen_compiler.emit.data import data
+from hypergen_compiler.emit.export import export
+from hypergen_compiler.emit.header import header
+from hypergen_compiler.emit.hypernetwork import hypernetwork
+from hypergen_compiler.emit.model import model
+from hypergen_compiler.emit.objective import objective
+from hypergen_compiler.emit.package_tests import package_tests
+from hypergen_compiler.emit.text import prose, render
+from hypergen_compiler.emit.train import train
+from hypergen_compiler.emit.weights import all_records, needs_file, weights
+from hypergen_compiler.layout import ParameterLayout
+from hypergen_compiler.plan import Plan
+from hypergen_compiler.program import Program
+
+__all__ = ["emit"]
+
+TRAINING_FILES = {
+    "hypernetwork.py": hypernetwork,
+    "objective.py": objective,
+    "data.py": data,
+    "train.py": train,
+    "export.py": export,
+}
+
+
+def emit(program: Program, layout: ParameterLayout, plan: Plan) -> dict[str, bytes]:
+    """Relative path to content, without the manifest; the training files only where there is a loss."""
+    records = all_records(program, layout)
+    texts = {
+        "__init__.py": render("__init__.py.j2", header=header(program), model=prose(program.model)),
+        "weights.py": weights(program, layout, records),
+        "model.py": model(program, layout, records),
+    }
+    if program.loss is not None:
+        texts |= {path: text(program, layout, plan) for path, text in TRAINING_FILES.items()}
+    texts[f"test_{program.name}.py"] = package_tests(program, layout, plan)
+    return {path: text.encode() for path, text in texts.items()} | {"tensors.pt": stored_tensors(program, layout)}
+
+
+def stored_tensors(program: Program, layout: ParameterLayout) -> bytes:
+    """The model's own weights in the flat buffer, and the buffers and constants that are too large to write out."""
+    values = {parameter.name: parameter.value for parameter in program.parameters}
+    flat = torch.zeros(layout.size, dtype=layout.dtype)
+    for slot in layout.slots:
+        flat[slot.offset : slot.offset + slot.size] = values[slot.name].flatten()
+    buffers = {buffer.name: buffer.value for buffer in program.buffers if needs_file(buffer.value)}
+    constants = {name: value for name, value in program.constants.items() if needs_file(value)}
+    file = io.BytesIO()
+    torch.save({"weights": flat, "buffers": buffers, "constants": constants}, file)
+    return file.getvalue()

@@ -1,0 +1,183 @@
+"""Names for a function's arguments, values and loop variables; one name serves values whose lives do not overlap."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import torch.fx
+
+from hypergen_compiler.emit.flow import AFTER, Flow
+from hypergen_compiler.emit.names import identifier, snake
+from hypergen_compiler.emit.origins import layer_name, written_name
+from hypergen_compiler.emit.records import one_of
+from hypergen_compiler.fold import Call, Column, Function, Loop, Operation, Part, Weight
+from hypergen_compiler.fold.items import walk
+from hypergen_compiler.ops.signatures import signature
+
+__all__ = ["Locals"]
+
+BANNED = frozenset({"w", "state", "training", "n", "F", "torch", "Tensor", "_"})
+SHORT_FORMS = {"self_": "x", "input_": "x"}
+Span = tuple[float, float]
+
+
+class Locals:
+    """`names` maps tensors to variables, `arguments` and `numbers` are the parameter names of the function."""
+
+    def __init__(self, flow: Flow, taken: set[str]):
+        self.flow, self.function = flow, flow.function
+        self.taken = taken | BANNED
+        self.used: dict[str, list[Span]] = defaultdict(list)
+        self.names: dict[Any, str] = {}
+        self.lists: dict[Any, str] = {}
+        self.recovered = 0
+        self.name_arguments()
+        self.numbers = self.name_numbers()
+        self.name_values()
+        self.name_lists()
+        self.name_columns()
+
+    def claim(self, wanted: str, spans: list[Span]) -> str:
+        base = identifier(wanted or "x", "x")
+        base = SHORT_FORMS.get(base, base)
+        name, number = str(base), 2
+        while name in self.taken or any(
+            start < end2 and start2 < end for start, end in spans for start2, end2 in self.used[name]
+        ):
+            name = f"{base.rstrip('_')}_{number}"
+            number += 1
+        self.used[name] += spans
+        return name
+
+    def name_arguments(self) -> None:
+        region = self.flow.region
+        names = dict(region.names) if region.is_entry else region.scope.arguments
+        for leaf in self.signature_leaves():
+            given = leaf.meta.get("input") if isinstance(leaf, torch.fx.Node) else None
+            if given is not None and given.is_batch:
+                self.names[leaf] = given.name
+                continue
+            wanted = given.name if given is not None else None
+            if wanted is None:
+                wanted = names.get(leaf)
+            if wanted is None and isinstance(leaf, Weight | Part):
+                wanted = "_".join(part for part in leaf[1].split(".")[-2:] if not part.isdigit())
+            if wanted is None and isinstance(leaf, torch.fx.Node):
+                wanted = leaf.meta.get("hint")
+            self.names[leaf] = self.claim(wanted or "x", [(-1, self.flow.last_use(leaf, -1))])
+            self.used[self.names[leaf]].append((-1, -0.5))  # parameters differ even where their lives do not overlap
+        self.arguments = [self.names[leaf] for leaf in self.signature_leaves()]
+
+    def signature_leaves(self) -> list[Any]:
+        """All tensor inputs of an entry point, used or not; the arguments of any other function."""
+        entry = self.function.entry
+        if entry is None:
+            return list(self.flow.region.arguments)
+        if not self.flow.region.is_entry:
+            return list(self.flow.region.arguments)
+        return [node for node in entry.entry.graph.nodes if node.op == "placeholder"]
+
+    def name_numbers(self) -> dict[tuple[int, int], str]:
+        """A parameter for every group of numbers that differ between members, named after what they fill."""
+        result = {}
+        for places in self.function.parameters:
+            i, j = places[0]
+            name = self.claim(parameter_name(self.flow.body[i], j), [(-1, AFTER + 1)])
+            for place in places:
+                result[place] = name
+        return result
+
+    def name_values(self) -> None:
+        flow = self.flow
+        for out, position in sorted(flow.definitions.items(), key=lambda pair: pair[1]):
+            if out in flow.inlined:
+                continue
+            if not flow.uses[out] and out not in flow.carried:
+                self.names[out] = "_"
+                continue
+            item = flow.body[position]
+            name = written_name(flow.region, item, out)
+            follower = flow.starts.get(out)
+            if name is None and follower is not None:
+                name = written_name(flow.region, flow.body[flow.definitions[follower]], follower)
+            self.recovered += name is not None
+            loop = flow.carried.get(out)
+            if name is None and loop is not None:
+                name = self.names.get(flow.alias(loop.carried[out]))
+            self.names[out] = self.claim(name or layer_name(item), flow.spans(out, position))
+            out.meta.setdefault("hint", self.names[out])
+
+    def name_lists(self) -> None:
+        for loop in self.flow.loops:
+            for value in loop.gathered:
+                base = self.names[value]
+                plural = base if base.endswith("s") else base + "s"
+                self.lists[value] = self.claim(plural if plural != base else base + "_list", [(loop.start - 0.6, AFTER)])
+
+    def name_columns(self) -> None:
+        for loop in self.flow.loops:
+            span = (loop.start - 0.4, loop.start + loop.period - 0.25)
+            for column in loop.columns:
+                column.variable = self.claim(self.column_name(loop, column), [span])
+
+    def column_name(self, loop: Loop, column: Column) -> str:
+        if column.kind == "index":
+            return "i"
+        if column.kind in ("w", "state"):
+            suffix = "_state" if column.kind == "state" else ""
+            listed = str(column.prefix[-1]) if column.prefix and isinstance(column.values[0], int) else ""
+            return element_name(listed or self.class_word(loop, column)) + suffix
+        if column.kind == "number":
+            step, leaf = next(k for k, place in loop.places.items() if place[0] == "column" and place[1] is column)
+            return parameter_name(self.flow.body[loop.start + step], leaf)
+        known = next((self.names[self.flow.alias(v)] for v in column.values if self.flow.alias(v) in self.names), "x")
+        return f"{known}_{'i' if not known.endswith('_i') else 'j'}"
+
+    def class_word(self, loop: Loop, column: Column) -> str:
+        for (step, _), place in loop.places.items():
+            item = self.flow.body[loop.start + step]
+            if place[0] == "column" and place[1] is column and isinstance(item, Call):
+                return snake(item.region.scope.owner or item.function.name).rpartition("_")[2]
+        return "part"
+
+
+def element_name(listed: str) -> str:
+    """One of `blocks` is a `block`; of `h`, a `layer`."""
+    if len(listed) < 3:
+        return "layer"
+    return one_of(listed) if one_of(listed) != listed else f"{listed}_part"
+
+
+def parameter_name(item: Any, leaf: int) -> str:
+    """What the torch function calls the argument that a leaf fills."""
+    if isinstance(item, Call):
+        offset = len(item.function.spaces) + len(item.region.arguments)
+        names = list(dict.fromkeys(item.function.number_names))
+        return names[leaf - offset] if 0 <= leaf - offset < len(names) else "size"
+    return operation_parameter(item, leaf)
+
+
+def operation_parameter(item: Operation, leaf: int) -> str:
+    known = list(signature(item.node.meta["name"], item.node.target) or ())
+    if item.node.meta["name"].startswith("Tensor.") and known[:1] and known[0][0] != "self":
+        known.insert(0, ("self", None))
+    count = 0
+    for position, argument in enumerate(item.node.args):
+        count += size_of(argument)
+        if leaf < count:
+            fits = position < len(known) and len(known) >= len(item.node.args)
+            return known[position][0] if fits and known[position][0] != "self" else "size"
+    for name, argument in item.node.kwargs.items():
+        count += size_of(argument)
+        if leaf < count:
+            return name
+    return "size"
+
+
+def size_of(argument: Any) -> int:
+    found: list[Any] = []
+    walk(argument, found.append)
+    return len(found)
+
+

@@ -1,0 +1,197 @@
+"""`model.py`: every entry point as a function of weights, state and inputs."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+
+import torch.fx
+
+from hypergen_compiler.emit.function import PrintedFunction, print_function
+from hypergen_compiler.emit.header import header
+from hypergen_compiler.emit.names import Namespace, identifier, snake
+from hypergen_compiler.emit.outputs import containers
+from hypergen_compiler.emit.records import Records
+from hypergen_compiler.emit.text import Code, prose, render
+from hypergen_compiler.fold import Const, Folded, Function, Part, Weight, fold
+from hypergen_compiler.layout import ParameterLayout
+from hypergen_compiler.program import Affine, Program
+
+__all__ = ["model", "name_functions"]
+
+TAKEN = frozenset(dir(builtins)) | {"torch", "F", "Tensor", "NamedTuple", "Weights", "State", "CONSTANTS", "w", "state", "n"}
+METHODS_OF_A_CLASS = frozenset({"forward", "__call__", "__init__", "_forward", "inner"})
+
+
+def model(program: Program, layout: ParameterLayout, records: dict[str, Records]) -> str:
+    """The file's text: NamedTuples for outputs, then functions, callees before callers."""
+    folded = fold(program, records)
+    name_functions(program, folded, records)
+    taken = {function.name for function in folded.functions}
+    printed = [print_function(function, program, records, taken) for function in folded.functions]
+    texts = [function_text(function, program, records) for function in printed]
+    for entry in folded.entries:
+        if entry.evaluation is not None:
+            texts.append(branching_text(entry))
+    classes = [container_text(name, container) for name, container in containers(program).items()]
+    body = "\n\n\n".join([*classes, *texts])
+    used = [record.name for tree in records.values() for record in tree.classes if uses(body, record.name)]
+    return render(
+        "model.py.j2",
+        header=header(program),
+        model=prose(program.model),
+        imports=Code(", ".join(sorted({"State", "Weights", *used, *(["CONSTANTS"] if "CONSTANTS[" in body else [])}))),
+        functional=Code("import torch.nn.functional as F\n" if "F." in body else ""),
+        namedtuple=Code("from typing import Any, NamedTuple\n\n" if classes else ""),
+        body=Code(body),
+    )
+
+
+def uses(body: str, name: str) -> bool:
+    return f": {name}" in body or f"| {name}" in body
+
+
+def name_functions(program: Program, folded: Folded, records: dict[str, Records]) -> None:
+    """Entry points keep their names; `forward` becomes the class's name; equal names get the class in front."""
+    names = Namespace(set(TAKEN) | {record.name for tree in records.values() for record in tree.classes})
+    for entry in folded.entries:
+        plain = str(identifier(entry.entry.name, "entry"))
+        entry_name = plain if plain != f"{entry.entry.name}_" else plain
+        names.taken.add(entry_name)
+        if entry.evaluation is None:
+            entry.function.name = entry_name
+        else:
+            entry.function.name = names.claim(f"{entry_name}_in_training")
+            entry.evaluation.name = names.claim(f"{entry_name}_in_evaluation")
+    for function in folded.functions:
+        if function.name:
+            continue
+        scope = function.model.scope
+        owner = snake(scope.owner) if scope.owner else ""
+        base = owner if scope.function in METHODS_OF_A_CLASS and owner else snake(scope.function)
+        if base in names.taken and owner and not base.startswith(owner):
+            base = f"{owner}_{base}"
+        function.name = names.claim(base, "function")
+
+
+def function_text(printed: PrintedFunction, program: Program, records: dict[str, Records]) -> str:
+    function = printed.function
+    parameters = ", ".join(annotated(printed, place, records) for place in range(len(printed.parameters)))
+    lines = [f"def {function.name}({parameters}){result_annotation(function)}:"]
+    lines.append(f'    """{docstring(printed)}"""')
+    lines += [f"    {line}" for line in printed.body] or ["    pass"]
+    return "\n".join(lines)
+
+
+def annotated(printed: PrintedFunction, place: int, records: dict[str, Records]) -> str:
+    function, name = printed.function, printed.parameters[place]
+    is_entry = function.entry is not None
+    if name == "training":
+        return "training: bool = False" if is_entry else "training: bool"
+    spaces = function.spaces
+    if place < len(spaces):
+        return f"{name}: {record_type(function, name, records)}"
+    tensors = len(signature_leaves(function))
+    if place >= len(spaces) + tensors:
+        return f"{name}: int" if name == "n" else name
+    leaf = signature_leaves(function)[place - len(spaces)]
+    if isinstance(leaf, Part):
+        return f"{name}: {records[leaf.space].nodes[leaf.path][1].name}"
+    item = leaf.meta.get("input") if isinstance(leaf, torch.fx.Node) else None
+    if item is not None and not item.is_tensor:
+        return f"{name}: int" if item.name == "n" else name
+    return f"{name}: Tensor"
+
+
+def signature_leaves(function: Function) -> list:
+    if function.entry is not None:
+        return [node for node in function.model.entry.graph.nodes if node.op == "placeholder"]
+    return function.model.arguments
+
+
+def record_type(function: Function, space: str, records: dict[str, Records]) -> str:
+    tree = records[space]
+    classes = {tree.nodes[member.bases[space]][1].name for member in function.members}
+    return " | ".join(sorted(classes))
+
+
+def result_annotation(function: Function) -> str:
+    entry = function.entry
+    if entry is not None and not isinstance(entry.entry.output, torch.fx.Node):
+        output = entry.entry.output
+        if type(output) is tuple and all(isinstance(item, torch.fx.Node) for item in output):
+            return f" -> tuple[{', '.join('Tensor' for _ in output)}]"
+        return ""
+    results = function.model.results
+    if not results:
+        return " -> None"
+    return " -> Tensor" if len(results) == 1 else f" -> tuple[{', '.join('Tensor' for _ in results)}]"
+
+
+def docstring(printed: PrintedFunction) -> Code:
+    """`[n, 1, 28, 28] -> [n, 16], [n, 16]`, and where the user wrote the function."""
+    function = printed.function
+    scope = function.model.scope or function.model.inner
+    shapes = f"{signature_shapes(function)} -> {result_shapes(function)}".strip()
+    origin = function.entry.entry.origin if function.entry is not None else scope.where
+    return Code(f"{shapes}  ({prose(origin)})" if origin else shapes)
+
+
+def signature_shapes(function: Function) -> str:
+    leaves = [leaf for leaf in signature_leaves(function) if not isinstance(leaf, Part)]
+    places = [function.model.arguments.index(leaf) if leaf in function.model.arguments else None for leaf in leaves]
+    texts = []
+    for leaf, place in zip(leaves, places, strict=True):
+        if place is None or function.entry is not None:
+            members = [leaf]
+        else:
+            members = [member.arguments[place] for member in function.members]
+        texts.append(common_shape(members))
+    return ", ".join(text for text in texts if text)
+
+
+def result_shapes(function: Function) -> str:
+    columns = zip(*(member.results for member in function.members), strict=False)
+    return ", ".join(common_shape(list(column)) for column in columns)
+
+
+def common_shape(nodes: Sequence) -> str:
+    """The shape that tensors share, `[n, ...]` where they differ, nothing for what is no tensor."""
+    shapes = {node.meta["shape"] for node in nodes if isinstance(node, torch.fx.Node) and "shape" in node.meta}
+    if not shapes:
+        return "weight" if nodes and isinstance(nodes[0], Weight | Const) else ""
+    if len({len(shape) for shape in shapes}) > 1:
+        return "[...]"
+    columns = zip(*shapes, strict=True)
+    return "[" + ", ".join(size(column[0]) if len(set(column)) == 1 else "_" for column in columns) + "]"
+
+
+def size(dimension: int | Affine) -> str:
+    if not isinstance(dimension, Affine):
+        return str(dimension)
+    text = "n" if dimension.slope == 1 else f"{dimension.slope}n"
+    return f"{text} + {dimension.offset}" if dimension.offset else text
+
+
+def branching_text(entry) -> str:
+    """The entry point whose two modes are two programs."""
+    inputs = [identifier(item.name, "x") for item in entry.entry.inputs]
+    plain = ", ".join(["w", "state", *inputs])
+    declared = ", ".join(
+        ["w: Weights", "state: State", *(f"{name}: int" if name == "n" else f"{name}: Tensor" for name in inputs)]
+    )
+    name = identifier(entry.entry.name, "entry")
+    return "\n".join(
+        [
+            f"def {name}({declared}, training: bool = False):",
+            f'    """Training and evaluation are different programs.  ({prose(entry.entry.origin)})"""',
+            "    if training:",
+            f"        return {entry.function.name}({plain}, training)",
+            f"    return {entry.evaluation.name}({plain}, training)",
+        ]
+    )
+
+
+def container_text(name: str, container) -> str:
+    fields = "\n".join(f"    {identifier(field, 'field')}: Any" for field in container.fields)
+    return f'class {name}(NamedTuple):\n    """The fields of {prose(container.name)}."""\n\n{fields or "    pass"}'

@@ -1,0 +1,67 @@
+"""`objective.py`: the loss under emitted weights, and the autophagy penalty where the model has a sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypergen_compiler.emit.batches import argument, batch_names, loss_arguments, shape_text
+from hypergen_compiler.emit.header import header
+from hypergen_compiler.emit.literals import literal
+from hypergen_compiler.emit.names import identifier
+from hypergen_compiler.emit.text import Code, prose, render
+from hypergen_compiler.layout import ParameterLayout
+from hypergen_compiler.plan import Plan
+from hypergen_compiler.program import Affine, Container, Entry, Program
+
+__all__ = ["drawn", "objective"]
+
+
+def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """The training objective as a function of hypernetwork, state and datasets."""
+    names = batch_names(plan)
+    shapes = [shape_text((Affine(1), *part.shape)) for part in plan.encoder]
+    sampler = None if program.sample is None else program.entry(program.sample)
+    paths = drawn(sampler, plan) if sampler else [Code("")]
+    return render(
+        "objective.py.j2",
+        model=prose(program.model),
+        header=header(program),
+        loss=identifier(program.loss),
+        sample=identifier(program.sample) if sampler else None,
+        differentiable=bool(sampler and sampler.differentiable),
+        unpacked=Code(", ".join(names) if len(names) > 1 else f"({names[0]},)"),
+        kept=Code(", ".join(names[len(paths) :])),
+        access=paths[0] if len(paths) < 2 else None,
+        chunks=Code(", ".join(f"samples{path}.chunk(SYNTHETIC)" for path in paths)),
+        count=count(sampler, names[0]) if sampler else None,
+        dataset=Code(f"a tensor {shapes[0]}" if len(shapes) == 1 else f"a tuple of {', '.join(shapes)}"),
+        arguments=loss_arguments(program, names),
+        per_item=program.entry(program.loss).shapes[:1] != ((),),
+    )
+
+
+def count(sampler: Entry, first: Code) -> Code:
+    """What the sampler is called with to make SYNTHETIC datasets as large as the one that `first` belongs to."""
+    return Code(", ".join(argument(value, f"SYNTHETIC * {first}.shape[0]") for value in sampler.inputs))
+
+
+def drawn(sampler: Entry, plan: Plan) -> list[Code]:
+    """How to get at each leading tensor of the sampler's output that has the shape of the data; at least the first."""
+    paths = access(sampler.output)
+    wanted = [(Affine(1), *part.shape) for part in plan.encoder]
+    alike = 1
+    while alike < min(len(paths), len(wanted), len(sampler.shapes)) and sampler.shapes[alike] == wanted[alike]:
+        alike += 1
+    return paths[:alike]
+
+
+def access(output: Any) -> list[Code]:
+    """The expressions that follow a call to reach each item of its output: indices, keys or fields."""
+    if isinstance(output, Container):
+        return [Code(f".{identifier(name)}") for name in output.fields]
+    if isinstance(output, dict):
+        return [Code(f"[{literal(key)}]") for key in output]
+    if isinstance(output, Sequence):
+        return [Code(f"[{index}]") for index in range(len(output))]
+    return [Code("")]

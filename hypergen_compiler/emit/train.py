@@ -1,0 +1,38 @@
+"""`train.py`: the training loop as a command."""
+
+from __future__ import annotations
+
+from hypergen_compiler.emit.batches import argument, content, is_picture
+from hypergen_compiler.emit.header import header
+from hypergen_compiler.emit.names import identifier
+from hypergen_compiler.emit.objective import drawn
+from hypergen_compiler.emit.text import Code, prose, render
+from hypergen_compiler.layout import ParameterLayout
+from hypergen_compiler.plan import Plan
+from hypergen_compiler.program import Program
+
+__all__ = ["train"]
+
+SAMPLES = "64"
+
+
+def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """The command that trains, resumes and, where the model has a sampler, shows samples."""
+    sampler = None if program.sample is None else program.entry(program.sample)
+    picture = is_picture(program, plan)
+    samples = "samples.png" if picture else "samples.pt"
+    return render(
+        "train.py.j2",
+        model=prose(program.model),
+        package=Code(program.name),
+        header=header(program),
+        results=Code(f" and {samples}" if sampler else ""),
+        sample=identifier(program.sample) if sampler else None,
+        from_data=Code("Data, Episodes, read_data" + (", write_png" if picture else "")),
+        from_weights=Code("State, unpack" if sampler else "State"),
+        count=Code(", ".join(argument(value, SAMPLES) for value in sampler.inputs)) if sampler else None,
+        access=drawn(sampler, plan)[0] if sampler else None,
+        picture=picture,
+        samples=Code(samples),
+        what=content(plan),
+    )

@@ -1,0 +1,253 @@
+"""`weights.py`: the records of weights and buffers, and the layout of the flat buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from hypergen_compiler.emit.header import header
+from hypergen_compiler.emit.literals import literal, tensor_literal
+from hypergen_compiler.emit.names import Namespace
+from hypergen_compiler.emit.records import Field, Record, Records, build_records
+from hypergen_compiler.emit.text import Code, prose, render
+from hypergen_compiler.layout import ParameterLayout, Slot
+from hypergen_compiler.program import Buffer, Program
+
+__all__ = ["all_records", "needs_file", "weights"]
+
+LARGEST_LITERAL = 8  # elements of a buffer that is written out
+
+
+def all_records(program: Program, layout: ParameterLayout) -> dict[str, Records]:
+    """The records of weights (`w`) and of buffers (`state`)."""
+    parameters = {parameter.name: tuple(parameter.value.shape) for parameter in program.parameters}
+    buffers = {buffer.name: tuple(buffer.value.shape) for buffer in program.buffers}
+    return {
+        "w": build_records(program, parameters, "Weights", ""),
+        "state": build_records(program, buffers, "State", "State"),
+    }
+
+
+def weights(program: Program, layout: ParameterLayout, records: dict[str, Records]) -> str:
+    """The file's text."""
+    tree, state = records["w"], records["state"]
+    names = buffer_attributes(program, state)
+    return render(
+        "weights.py.j2",
+        header=header(program),
+        model=prose(program.model),
+        records=Code("\n\n\n".join(record_text(record) for record in tree.classes)),
+        state_records=Code("".join(f"{record_text(r)}\n\n\n" for r in state.classes if r is not state.root)),
+        rows=Code("\n".join(layout_rows(layout))),
+        size=Code(str(layout.size)),
+        emitted=Code(str(layout.trained)),
+        step=Code(str(64 // layout.dtype.itemsize)),
+        tied=Code(tied_text(layout)),
+        dtype=literal(layout.dtype),
+        state=Code(state_text(program, state, names)),
+        constants=Code("yes") if any(needs_file(value) for value in program.constants.values()) else None,
+        buffers=Code("yes") if program.buffers else None,
+        buffer_names=Code(buffer_table(program, names)),
+        transient=Code(transient_text(program, names)) if any(not b.persistent for b in program.buffers) else None,
+    )
+
+
+def record_text(record: Record) -> str:
+    """A NamedTuple class with a `read` that takes it out of named tensors."""
+    stands_for = ", ".join(path or "the model" for path in record.paths[:4]) + (", ..." if len(record.paths) > 4 else "")
+    lines = [f"class {record.name}(NamedTuple):", f'    """{prose(stands_for)}"""', ""]
+    lines += [f"    {field_text(item, record)}" for item in record.fields] or ["    pass"]
+    lines += [
+        "",
+        "    @classmethod",
+        f"    def read(cls, tensors: Mapping[str, Tensor], at: str) -> {record.name}:",
+        "        return cls(",
+        *(f"            {item.name}={read_text(item)}," for item in record.fields),
+        "        )",
+    ]
+    return "\n".join(lines)
+
+
+def field_text(item: Field, record: Record) -> str:
+    if item.items is not None:
+        kinds = list(dict.fromkeys(inner.name if inner else "Tensor" for _, inner in item.items))
+        if len(kinds) == 1:
+            return f"{item.name}: tuple[{kinds[0]}, ...]  # {len(item.items)} of them"
+        return f"{item.name}: tuple[{', '.join(inner.name if inner else 'Tensor' for _, inner in item.items)}]"
+    if item.record is not None:
+        return f"{item.name}: {item.record.name}"
+    shapes = sorted(record.shapes[item.name])
+    note = str(list(shapes[0])) if len(shapes) == 1 else "of several shapes"
+    return f"{item.name}: Tensor  # {note}"
+
+
+def read_text(item: Field) -> str:
+    if item.items is None:
+        return element_text(item.path, item.record)
+    paths = [path for path, _ in item.items]
+    records = {id(record) for _, record in item.items}
+    numbered = [path.rpartition(".")[2] for path in paths]
+    if len(records) == 1 and len(paths) > 1 and numbered == [str(number) for number in range(len(paths))]:
+        prefix = paths[0].rpartition(".")[0]
+        return f"tuple({formatted_element(prefix, item.items[0][1])} for i in range({len(paths)}))"
+    inner = ", ".join(element_text(path, record) for path, record in item.items)
+    return f"({inner}{',' if len(paths) == 1 else ''})"
+
+
+def element_text(path: str, record: Record | None) -> str:
+    if record is None:
+        return f"tensors[at + {literal(path)}]"
+    return f"{record.name}.read(tensors, at + {literal(path + '.')})"
+
+
+def formatted_element(prefix: str, record: Record | None) -> str:
+    place = f"at + {literal(prefix + '.')} + str(i)"
+    return f"tensors[{place}]" if record is None else f'{record.name}.read(tensors, {place} + ".")'
+
+
+def layout_rows(layout: ParameterLayout) -> list[str]:
+    """One row per slot, runs of equal blocks as a comprehension."""
+    rows: list[str] = []
+    position = 0
+    slots = layout.slots
+    while position < len(slots):
+        run = repeated_blocks(slots, position)
+        if run is None:
+            slot = slots[position]
+            rows.append(f"    ({literal(slot.name)}, {literal(slot.shape)}, {slot.offset}),")
+            position += 1
+        else:
+            prefix, first, count, period, stride = run
+            rows += block_rows(slots[position : position + period], prefix, first, count, stride)
+            position += count * period
+    return rows
+
+
+def block_rows(block: Sequence[Slot], prefix: str, first: int, count: int, stride: int) -> list[str]:
+    start = block[0].offset
+    turn = "i" if first == 0 else f"(i - {first})"
+    numbers = f"range({count})" if first == 0 else f"range({first}, {first + count})"
+    return [
+        "    *(",
+        f"        ({literal(prefix + '.')} + str(i) + name, shape, {start} + {stride} * {turn} + offset)",
+        f"        for i in {numbers}",
+        "        for name, shape, offset in (",
+        *(
+            f"            ({literal(slot.name[len(prefix) + 1 + len(str(first)) :])}, {literal(slot.shape)}, "
+            f"{slot.offset - start}),"
+            for slot in block
+        ),
+        "        )",
+        "    ),",
+    ]
+
+
+def repeated_blocks(slots: Sequence[Slot], start: int) -> tuple[str, int, int, int, int] | None:
+    """(prefix, first index, count, slots per block, elements per block) of equal numbered blocks from `start`."""
+    parts = slots[start].name.split(".")
+    for depth, part in enumerate(parts[:-1]):
+        if not part.isdigit() or depth == 0:
+            continue
+        prefix, first = ".".join(parts[:depth]), int(part)
+        period = block_length(slots, start, prefix, first)
+        if period < 2 or start + 2 * period > len(slots):
+            continue
+        stride = slots[start + period].offset - slots[start].offset
+        count = 1
+        while is_block(slots, start, period, prefix, first, count, stride):
+            count += 1
+        if count > 1:
+            return prefix, first, count, period, stride
+    return None
+
+
+def block_length(slots: Sequence[Slot], start: int, prefix: str, number: int) -> int:
+    wanted = f"{prefix}.{number}."
+    length = 0
+    while start + length < len(slots) and slots[start + length].name.startswith(wanted):
+        length += 1
+    return length
+
+
+def is_block(
+    slots: Sequence[Slot], start: int, period: int, prefix: str, first: int, count: int, stride: int
+) -> bool:
+    begin = start + count * period
+    if block_length(slots, begin, prefix, first + count) != period:
+        return False
+    head, here = f"{prefix}.{first}", f"{prefix}.{first + count}"
+    return all(
+        slots[begin + k].name[len(here) :] == slots[start + k].name[len(head) :]
+        and slots[begin + k].shape == slots[start + k].shape
+        and slots[begin + k].offset == slots[start + k].offset + count * stride
+        for k in range(period)
+    )
+
+
+def tied_text(layout: ParameterLayout) -> str:
+    pairs = [(alias, slot.name) for slot in layout.slots for alias in slot.aliases]
+    return "{" + ", ".join(f"{literal(alias)}: {literal(name)}" for alias, name in pairs) + "}"
+
+
+def needs_file(value: torch.Tensor) -> bool:
+    """Whether a tensor is stored in the data file instead of being written out."""
+    small = value.numel() <= LARGEST_LITERAL
+    return not small and not is_uniform(value) or value.dtype not in LITERAL_TYPES
+
+
+LITERAL_TYPES = (torch.float32, torch.int64, torch.bool)
+
+
+def is_uniform(value: torch.Tensor) -> bool:
+    return bool((value == value.flatten()[0]).all())
+
+
+def buffer_attributes(program: Program, state: Records) -> dict[str, str]:
+    """The attribute of `State` that registers each buffer: its path with underscores."""
+    names = Namespace({"read", "load_state_dict", "to_state_dict", "training", "T_destination", *dir(torch.nn.Module)})
+    for item in state.root.fields:
+        if item.record is not None or item.items is not None:
+            names.taken.add(str(item.name))
+    result = {}
+    for buffer in program.buffers:
+        steps = state.steps[buffer.name]
+        result[buffer.name] = str(steps[0]) if len(steps) == 1 else names.claim(buffer.name.replace(".", "_"), "buffer")
+    return result
+
+
+def state_text(program: Program, state: Records, names: dict[str, str]) -> str:
+    """The body of `State.__init__` and a property for every record of buffers."""
+    lines = ["    def __init__(self):", "        super().__init__()"]
+    if any(needs_file(buffer.value) for buffer in program.buffers):
+        lines.append('        stored = torch.load(TENSORS, weights_only=True)["buffers"]')
+    lines += [f"        {registration(buffer, names[buffer.name])}" for buffer in program.buffers]
+    for item in state.root.fields:
+        if item.record is not None or item.items is not None:
+            lines += ["", "    @property", f"    def {item.name}(self) -> {property_type(item)}:"]
+            lines.append(f"        tensors = self.tensors()\n        return {read_text(item).replace('at + ', '')}")
+    return "\n".join(lines)
+
+
+def registration(buffer: Buffer, attribute: str) -> str:
+    value = f"stored[{literal(buffer.name)}]" if needs_file(buffer.value) else tensor_literal(buffer.value)
+    return f'self.register_buffer("{attribute}", {value})'
+
+
+def property_type(item: Field) -> str:
+    if item.items is None:
+        return str(item.record.name)
+    kinds = list(dict.fromkeys(inner.name if inner else "Tensor" for _, inner in item.items))
+    return f"tuple[{kinds[0]}, ...]" if len(kinds) == 1 else f"tuple[{' | '.join(kinds)}, ...]"
+
+
+def buffer_table(program: Program, names: dict[str, str]) -> str:
+    """A row for every name of every buffer."""
+    pairs = [(name, names[buffer.name]) for buffer in program.buffers for name in (buffer.name, *buffer.aliases)]
+    return "\n".join(f"    {literal(name)}: {literal(attribute)}," for name, attribute in pairs)
+
+
+def transient_text(program: Program, names: dict[str, str]) -> str:
+    return literal(tuple(names[buffer.name] for buffer in program.buffers if not buffer.persistent))
+
+

@@ -1,0 +1,47 @@
+"""How each bundled model is compiled: for `generated/`, for the demo, and for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypergen_compiler.api import Request, publish
+from hypergen_compiler.errors import Progress
+from hypergen_compiler.example import resolve_example
+from hypergen_compiler.manifest import Origin
+from hypergen_compiler.package import Package
+from hypergen_compiler.source import resolve_model
+
+__all__ = ["BUNDLED", "BundledModel"]
+
+
+@dataclass(frozen=True)
+class BundledModel:
+    """What one would type after `hypergen compile`; `package` is the emitted package's name."""
+
+    package: str
+    source: str
+    example: str
+    entries: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def compile(self, folder: Path, *, force: bool = False, progress: Progress = lambda message: None) -> Package:
+        """Publishes the package to `folder / package`, just as the command line would."""
+        source = resolve_model(self.source, self.settings)
+        request = Request(
+            source.model,
+            resolve_example(self.example),
+            entries=self.entries,
+            description=source.description,
+            origin=Origin(self.source, self.settings, self.example),
+        )
+        return publish(request, folder / self.package, name=self.package, force=force, progress=progress)
+
+
+BUNDLED = (
+    BundledModel("conv_vae", "hypergen_compiler.examples:ConvVAE", "1x8x8", ("encode",)),
+    BundledModel("coupling_flow", "hypergen_compiler.examples:CouplingFlow", "2", ("log_prob",)),
+    BundledModel("small_gpt", "hypergen_compiler.examples:SmallGPT", "tokens:32:28", ("forward",)),
+)

@@ -1,0 +1,169 @@
+"""Regions to functions: which of the user's functions are kept, which are equal, and what crosses their borders."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import torch.fx
+
+from hypergen_compiler.emit.records import Records
+from hypergen_compiler.fold.borders import assign_bases, close_border, describe_body
+from hypergen_compiler.fold.equality import region_key, split_group
+from hypergen_compiler.fold.items import Function, Region, is_call, leaf_of, walk
+from hypergen_compiler.fold.parameters import describe_function
+from hypergen_compiler.program import Entry, Program
+
+__all__ = ["Folded", "FoldedEntry", "fold"]
+
+SMALL_FUNCTION = 3  # fewer calls than this are no function
+SHORT_BODY = 4  # up to this many items, called from one place, read better where they are called
+
+
+@dataclass
+class FoldedEntry:
+    """An entry point and the function that computes it; `evaluation` is another where the modes differ."""
+
+    entry: Entry
+    function: Function
+    evaluation: Function | None = None
+
+
+@dataclass
+class Folded:
+    """All functions of a program, callees before callers, and its entries in the program's order."""
+
+    functions: list[Function]
+    entries: list[FoldedEntry]
+
+
+def fold(program: Program, records: dict[str, Records]) -> Folded:
+    """Folds all entry points together, so that what they share is one function."""
+    inlined: set[int] = set()
+    for _ in range(2):  # the second time with functions that turned out short and used once in place
+        roots = [region for entry in program.entries for region in entry_regions(entry)]
+        keys = {id(region): key for root in roots for key, region in numbered(root)}
+        for root in roots:
+            mark_functions(root, {key for key in keys.values() if key in inlined}, keys)
+        functions = Folder(roots, records).fold()
+        inlined = {
+            keys[id(function.model)]
+            for function in functions
+            if len(function.members) == 1 and not function.model.is_entry and len(function.model.body) <= SHORT_BODY
+        }
+    entries = []
+    for entry in program.entries:
+        own = [root.function for root in roots if root.entry is entry or root.entry is entry.evaluation]
+        entries.append(FoldedEntry(entry, own[0], own[1] if len(own) > 1 else None))
+    return Folded(functions, entries)
+
+
+def entry_regions(entry: Entry) -> list[Region]:
+    """The region of an entry point, or two where training and evaluation are different programs."""
+    if entry.evaluation is None:
+        return [build_regions(entry, None)]
+    return [build_regions(entry, "training"), build_regions(entry.evaluation, "evaluation")]
+
+
+def build_regions(entry: Entry, mode_name: str | None) -> Region:
+    """The tree of regions of one graph, in the order in which they started."""
+    root = Region(None, None, entry, mode_name=mode_name)
+    regions: dict[int, Region] = {}
+    for node in entry.graph.nodes:
+        if not is_call(node):
+            continue
+        chain = []
+        scope = node.meta["scope"]
+        while scope is not None and scope.parent is not None:
+            chain.append(scope)
+            scope = scope.parent
+        region = root
+        for scope in reversed(chain):
+            if id(scope) not in regions:
+                regions[id(scope)] = Region(scope, region, entry)
+                region.items.append(regions[id(scope)])
+            region = regions[id(scope)]
+        region.items.append(node)
+    inner = root
+    while len(inner.items) == 1 and isinstance(inner.items[0], Region):
+        inner = inner.items[0]
+        root.names.update(inner.scope.arguments)
+    root.inner = inner.scope
+    return root
+
+
+def numbered(root: Region) -> list[tuple[Any, Region]]:
+    """Every region of a tree with a key that is the same each time the tree is built."""
+    found: list[tuple[Any, Region]] = []
+
+    def visit(region: Region, path: tuple[Any, ...]) -> None:
+        found.append((path, region))
+        for number, item in enumerate(region.items):
+            if isinstance(item, Region):
+                visit(item, (*path, number))
+
+    visit(root, (root.entry.name, root.mode_name))
+    return found
+
+
+def mark_functions(region: Region, inlined: set[Any], keys: dict[int, Any]) -> None:
+    """A function has at least three calls and is no mere wrapper of another."""
+    for item in region.items:
+        if isinstance(item, Region):
+            mark_functions(item, inlined, keys)
+    calls = sum(1 for _ in region.nodes())
+    wrapper = len(region.items) == 1 and isinstance(region.items[0], Region)
+    region.is_function = region.is_entry or (
+        calls >= SMALL_FUNCTION and not wrapper and keys[id(region)] not in inlined
+    )
+
+
+class Folder:
+    """Works upwards from the regions without inner functions, grouping equals at each height."""
+
+    def __init__(self, roots: list[Region], records: dict[str, Records]):
+        self.roots, self.records = roots, records
+        self.functions: list[Function] = []
+        self.users: dict[torch.fx.Node, list[Any]] = defaultdict(list)
+        for root in roots:
+            self.note_uses(root)
+
+    def note_uses(self, root: Region) -> None:
+        for node in root.entry.graph.nodes:
+            if is_call(node):
+                walk((node.args, node.kwargs), lambda leaf, node=node: self.users[leaf].append(node))
+            elif node.op == "output":
+                for source in node.all_input_nodes:
+                    self.users[leaf_of(source)].append("returned")
+
+    def fold(self) -> list[Function]:
+        heights: dict[int, list[Region]] = defaultdict(list)
+        for root in self.roots:
+            self.height(root, heights)
+        for height in sorted(heights):
+            groups: dict[Any, list[Region]] = {}
+            for region in heights[height]:
+                describe_body(region, self.records)
+                assign_bases(region, self.records)
+                close_border(region, self.users, self.records)
+                groups.setdefault(region_key(region, self.records), []).append(region)
+            for members in groups.values():
+                for part in split_group(members):
+                    self.add(Function(part))
+        return self.functions
+
+    def height(self, region: Region, heights: dict[int, list[Region]]) -> int:
+        inner = [self.height(item, heights) for item in region.items if isinstance(item, Region)]
+        height = max(inner, default=0) + (1 if region.is_function else 0)
+        if region.is_function:
+            heights[height].append(region)
+        return height
+
+    def add(self, function: Function) -> None:
+        function.members.sort(key=lambda member: not member.is_entry)
+        for member in function.members:
+            member.function = function
+        describe_function(function, self.records)
+        self.functions.append(function)
+

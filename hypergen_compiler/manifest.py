@@ -1,0 +1,178 @@
+"""`hypergen.json`: what a package was made from and what its files were when it was published."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.layout import ParameterLayout
+from hypergen_compiler.plan import Plan
+from hypergen_compiler.program import Affine, Dimension, Entry, Input, Program
+from hypergen_compiler.version import VERSION
+
+if TYPE_CHECKING:
+    from hypergen_compiler.capture.entry import EntryPoint
+
+__all__ = ["MANIFEST", "Origin", "describe_package", "edited_files", "manifest_text", "read_manifest", "unknown_files"]
+
+MANIFEST = "hypergen.json"
+PACKAGE_API = 1
+IGNORED = ("__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache")  # what tools leave in a folder of sources
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """How the model and its example were named on the command line; all None and empty for objects given in Python."""
+
+    source: str | None = None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    example: str | None = None
+
+
+def describe_package(
+    program: Program,
+    layout: ParameterLayout,
+    plan: Plan,
+    points: Sequence[EntryPoint],
+    origin: Origin,
+    formatter: str | None,
+    files: Mapping[str, bytes],
+) -> dict[str, Any]:
+    """The manifest as plain JSON values: no time, no absolute path, nothing that differs between two equal compiles."""
+    methods = {point.name: point.method for point in points}
+    return {
+        "hypergen": VERSION,
+        "package_api": PACKAGE_API,
+        "torch": torch.__version__.partition("+")[0],
+        "formatter": formatter,
+        "name": program.name,
+        "model": program.source,
+        "source": relative(origin.source),
+        "settings": {name: as_setting(value) for name, value in origin.settings.items()},
+        "example": relative(origin.example),
+        "entries": {entry.name: describe_entry(entry, methods[entry.name]) for entry in program.entries},
+        "loss": program.loss,
+        "sample": program.sample,
+        "plan": plain(dataclasses.asdict(plan)),
+        "layout": {
+            "size": layout.size,
+            "emitted": layout.trained,
+            "weights": layout.weights,
+            "dtype": plain(layout.dtype),
+            "slots": [plain(dataclasses.asdict(slot)) for slot in layout.slots],
+        },
+        "files": {path: digest(content) for path, content in files.items()},
+    }
+
+
+def describe_entry(entry: Entry, method: str | None) -> dict[str, Any]:
+    """`method` is the model's method behind it, None for a function that only the caller of the compiler has."""
+    return {
+        "origin": entry.origin,
+        "method": method,
+        "inputs": [describe_input(item) for item in entry.inputs],
+        "outputs": [list(map(dimension_text, shape)) for shape in entry.shapes],
+    }
+
+
+def describe_input(item: Input) -> dict[str, Any]:
+    if not item.is_tensor:
+        return {"name": item.name} | ({} if item.value is None else {"value": as_setting(item.value)})
+    return {
+        "name": item.name,
+        "shape": list(map(dimension_text, item.shape or ())),
+        "dtype": plain(item.dtype),
+        "low": plain(item.low),
+        "high": plain(item.high),
+        "vocabulary": item.vocabulary,
+    }
+
+
+def dimension_text(size: Dimension) -> int | str:
+    """`n`, `2n`, `n+1`; plain numbers stay."""
+    if not isinstance(size, Affine):
+        return size
+    return f"{'' if size.slope == 1 else size.slope}n{f'{size.offset:+d}' if size.offset else ''}"
+
+
+def plain(value: Any) -> Any:
+    """JSON values for a description's fields."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return str(value).removeprefix("torch.")
+
+
+def as_setting(value: Any) -> Any:
+    """A value from which the same can be had back; what JSON does not know, such as a tuple, as its Python literal."""
+    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return {"literal": repr(value)}
+
+
+def relative(reference: str | None) -> str | None:
+    """A file's path below the current folder; outside of it, only its name."""
+    if reference is None or not Path(reference).is_absolute():
+        return reference
+    path = Path(reference)
+    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.name
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def manifest_text(manifest: Mapping[str, Any]) -> bytes:
+    """Sorted and indented, short lists on one line."""
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=True)
+    # No string holds a newline, so that a bracket before one is a list's.
+    short = re.sub(r"\[\n\s+([^\[\]{}]*?)\n\s+\]", lambda found: "[" + re.sub(r"\n\s+", " ", found[1]) + "]", text)
+    return f"{short}\n".encode()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a published package. Raises HG504 if the folder holds none that this version understands."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        understood = manifest["package_api"] == PACKAGE_API and isinstance(manifest["files"], dict)
+    except (OSError, ValueError, KeyError, TypeError):
+        understood, manifest = False, {}
+    if not understood:
+        raise HyperGenError(
+            "HG504",
+            f"{folder.name or folder} holds no {MANIFEST} that HyperGen {VERSION} understands",
+            remedy="Name the folder of a package that `hypergen compile` wrote, or compile the model again.",
+        )
+    return manifest
+
+
+def edited_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """The published files that are not what they were: edited or deleted."""
+    return [
+        path
+        for path, known in sorted(manifest["files"].items())
+        if not (folder / path).is_file() or digest((folder / path).read_bytes()) != known
+    ]
+
+
+def unknown_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """Files in the folder that HyperGen did not publish, caches of tools aside."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
+    known = {MANIFEST, *manifest["files"]} if manifest["files"] else set()
+    return sorted(
+        path.as_posix() for path in found if path.as_posix() not in known and not set(IGNORED) & set(path.parts)
+    )

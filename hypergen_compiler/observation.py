@@ -1,0 +1,96 @@
+"""Runs the model itself the way an emitted package is run, and leaves it as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from hypergen_compiler.verify_worker import describe, observe, weighted_sum
+
+if TYPE_CHECKING:
+    from hypergen_compiler.capture.entry import EntryPoint
+
+__all__ = ["buffers_of", "observe_model", "parameters_of", "perturb", "preserved", "preserved_buffers"]
+
+PERTURBATION = 0.05  # of each element: a parameter that must be positive stays so
+FROM_ZERO = 0.01  # for elements that are zero, such as fresh biases, whose absence would not show
+
+
+@contextmanager
+def preserved(model: nn.Module) -> Iterator[None]:
+    """Puts back parameters, buffers, training modes and torch's random state, whatever happens inside.
+
+    Inside, torch uses half of its threads: the package runs at the same time in another process with the other half.
+    """
+    threads = torch.get_num_threads()
+    modes = [(module, module.training) for module in model.modules()]
+    values = [(parameter, parameter.detach().clone()) for parameter in model.parameters()]
+    try:
+        torch.set_num_threads(max(1, threads // 2))
+        with torch.random.fork_rng(devices=[]), torch.enable_grad(), preserved_buffers(model):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        for module, mode in modes:
+            module.training = mode
+        with torch.no_grad():
+            for parameter, value in values:
+                parameter.copy_(value)
+
+
+@contextmanager
+def preserved_buffers(model: nn.Module) -> Iterator[None]:
+    """Puts back every buffer, also one that the model replaced by another tensor."""
+    kept = [
+        (module, name, buffer, None if buffer is None else buffer.detach().clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+    ]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for module, name, buffer, value in kept:
+                module._buffers[name] = buffer if buffer is None or value is None else buffer.copy_(value)
+
+
+def parameters_of(model: nn.Module) -> dict[str, Tensor]:
+    """Every parameter by name, a tied one under each of its names."""
+    return dict(model.named_parameters(remove_duplicate=False))
+
+
+def buffers_of(model: nn.Module) -> dict[str, Tensor]:
+    return {name: buffer.detach().clone() for name, buffer in model.named_buffers(remove_duplicate=False)}
+
+
+def perturb(model: nn.Module, seed: int) -> None:
+    """Moves every trained number by a few percent, in place."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                noise = torch.randn(parameter.shape, generator=generator).to(parameter)
+                parameter.add_(noise * torch.where(parameter == 0, FROM_ZERO, PERTURBATION * parameter))
+
+
+def observe_model(
+    model: nn.Module, point: EntryPoint, inputs: tuple[Any, ...], training: bool, seed: int
+) -> dict[str, Any]:
+    """Output, parameter gradients and state of one call; gradients are None where no output has one.
+
+    Buffers change as the call changes them; parameters' `.grad` is left alone.
+    """
+    model.train(training)
+    torch.manual_seed(seed)
+    output = describe(point.call(model, *inputs))
+    total = weighted_sum(output, seed)
+    gradients = None
+    if total is not None:
+        trained = {name: parameter for name, parameter in parameters_of(model).items() if parameter.requires_grad}
+        found = torch.autograd.grad(total, list(trained.values()), allow_unused=True)
+        gradients = dict(zip(trained, found, strict=True))
+    return {"output": observe(output), "gradients": gradients, "state": buffers_of(model)}

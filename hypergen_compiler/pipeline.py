@@ -1,0 +1,134 @@
+"""The pipeline from a model and its entry points to a published package."""
+
+from __future__ import annotations
+
+import keyword
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from hypergen_compiler.capture import EntryPoint, capture, entry_points
+from hypergen_compiler.emit.files import emit
+from hypergen_compiler.emit.names import identifier
+from hypergen_compiler.errors import HyperGenError, HyperGenWarning, Progress
+from hypergen_compiler.formatting import formatted, formatter
+from hypergen_compiler.layout import ParameterLayout, lay_out
+from hypergen_compiler.manifest import MANIFEST, Origin, describe_package, manifest_text
+from hypergen_compiler.package import Package
+from hypergen_compiler.plan import Plan
+from hypergen_compiler.plan import plan as make_plan
+from hypergen_compiler.program import Program
+from hypergen_compiler.publish import check_target, staged, swap_in
+from hypergen_compiler.source import describe_model
+from hypergen_compiler.verify import verify_package
+from hypergen_compiler.verify_process import VerificationProcess
+
+__all__ = ["Design", "Request", "design", "ignore", "package_name", "publish"]
+
+TRIED = (1, 3)  # batch sizes before publishing; entry points are recorded at others
+UNUSABLE_NAMES = frozenset({*sys.stdlib_module_names, "torch", "numpy", "hypergen_compiler", "pytest"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to compile: the arguments of `compile`, and in `origin` and `description` how the model was named."""
+
+    model: nn.Module
+    example: Any
+    loss: str | Callable[..., Any] | None = "loss"
+    sample: str | Callable[..., Any] | None = "sample"
+    entries: Iterable[str] | Mapping[str, Any] = ()
+    budget: str | int | None = None
+    description: str | None = None
+    origin: Origin = field(default_factory=Origin)
+
+
+@dataclass(frozen=True)
+class Design:
+    """Everything that is known before text is written."""
+
+    points: tuple[EntryPoint, ...]
+    program: Program
+    layout: ParameterLayout
+    plan: Plan
+
+
+def ignore(message: str) -> None:
+    """Progress that nobody watches."""
+
+
+def publish(
+    request: Request,
+    out: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    force: bool = False,
+    progress: Progress = ignore,
+) -> Package:
+    """The whole pipeline; `progress` is told each stage as it begins."""
+    target = Path(os.path.realpath(out))
+    name = package_name(name, target.name)
+    check_target(target, force=force)
+    with VerificationProcess() as process:
+        found = design(request, name, progress)
+        progress("emitting the package")
+        files = formatted(emit(found.program, found.layout, found.plan))
+        manifest = describe_package(
+            found.program, found.layout, found.plan, found.points, request.origin, formatter(), files
+        )
+        with staged(files | {MANIFEST: manifest_text(manifest)}, target) as folder:
+            progress("verifying it against the model")
+            verify_package(
+                folder, name, request.model, found.points, batches=TRIED, start=True, process=process
+            ).require()
+            check_target(target, force=force)
+            swap_in(folder, target)
+    return Package(target, manifest, request.model, found.points)
+
+
+def design(request: Request, name: str, progress: Progress = ignore) -> Design:
+    """Capture, layout and plan."""
+    progress("recording the entry points")
+    sample = request.sample
+    if sample == "sample" and not hasattr(request.model, "sample"):
+        warnings.warn(
+            f"{type(request.model).__name__} has no method 'sample': the package trains without the penalty",
+            HyperGenWarning,
+            stacklevel=4,
+        )
+        sample = None
+    points = entry_points(request.model, request.example, loss=request.loss, sample=sample, entries=request.entries)
+    program = capture(
+        request.model,
+        points,
+        name=name,
+        source=request.description or describe_model(request.model),
+        loss=entry_name(request.loss, "loss"),
+        sample=entry_name(sample, "sample"),
+    )
+    layout = lay_out(program)
+    progress("planning the hypernetwork")
+    return Design(points, program, layout, make_plan(program, layout, request.budget))
+
+
+def entry_name(entry: str | Callable[..., Any] | None, fallback: str) -> str | None:
+    return entry if entry is None or isinstance(entry, str) else fallback
+
+
+def package_name(name: str | None, folder: str) -> str:
+    """The given name, or one made from the folder's. Raises HG106 for one that Python cannot import or that would hide
+    another module."""
+    chosen = identifier(folder) if name is None else name
+    if not chosen.isidentifier() or not chosen.isascii() or keyword.iskeyword(chosen) or chosen in UNUSABLE_NAMES:
+        raise HyperGenError(
+            "HG106",
+            f"a package cannot be called {chosen!r}",
+            remedy="Give an identifier that is no module of Python or torch, with `--name` or `name=`.",
+        )
+    return chosen

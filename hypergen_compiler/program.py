@@ -1,0 +1,183 @@
+"""The captured program: what every later stage reads, on torch.fx graphs.
+
+A `Program` has one `Entry` per entry point. In an entry's graph a call is a `call_function` node whose target is the
+very function that the model called (`F.conv2d`, `torch.Tensor.view`), weights and buffers are `get_attr` nodes with the
+model's own dotted names, inputs are placeholders. Numbers that follow the batch size stand in the arguments as `Affine`
+or `Ratio`, values that differ between training and evaluation as `Choice`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.fx
+
+__all__ = [
+    "Affine",
+    "Buffer",
+    "Choice",
+    "Container",
+    "Dimension",
+    "Entry",
+    "Input",
+    "Module",
+    "Parameter",
+    "Program",
+    "Ratio",
+    "project",
+]
+
+
+@dataclass(frozen=True)
+class Affine:
+    """An integer that follows the batch size n: `slope * n + offset`."""
+
+    slope: int
+    offset: int = 0
+
+    def at(self, n: int) -> int:
+        return self.slope * n + self.offset
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A float inversely proportional to the batch size n: `numerator / n`."""
+
+    numerator: float
+
+    def at(self, n: int) -> float:
+        return self.numerator / n
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A value that differs between training and evaluation, such as the `training` flag of dropout."""
+
+    training: Any
+    evaluation: Any
+
+
+@dataclass(frozen=True)
+class Container:
+    """An output of a class of another library's: printed as a NamedTuple of the same fields."""
+
+    name: str
+    fields: tuple[str, ...]
+    values: tuple[Any, ...] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module of the model: its dotted path, its class, and whether torch.nn brings it."""
+
+    path: str
+    name: str
+    builtin: bool
+    container: bool = False
+
+
+Dimension = int | Affine
+
+
+def project(value: Any, *path: int | str) -> Any:
+    """One tensor of a call that returns several: the element of a nested tuple or dict at `path`."""
+    for step in path:
+        value = value[step]
+    return value
+
+
+@dataclass(frozen=True)
+class Input:
+    """One positional input of an entry point.
+
+    `shape` is None for an input that is not a tensor: the batch size `n` itself, or a fixed value.
+    `low` and `high` are the smallest and largest value of the example (its integers' range, if they are integers).
+    `vocabulary` is the number of rows of the embedding that an integer input indexes, where the model shows it.
+    """
+
+    name: str
+    shape: tuple[Dimension, ...] | None
+    dtype: torch.dtype | None = None
+    low: float = 0.0
+    high: float = 1.0
+    vocabulary: int | None = None
+    value: Any = None
+
+    @property
+    def is_tensor(self) -> bool:
+        return self.shape is not None
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether the input is the batch size itself."""
+        return self.shape is None and self.name == "n" and self.value is None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of the model under its first name; `aliases` are the other names of a tied one.
+
+    `trained` is False for a frozen parameter and for one that no entry point reads.
+    """
+
+    name: str
+    value: torch.Tensor = field(repr=False, compare=False)
+    aliases: tuple[str, ...] = ()
+    trained: bool = True
+    read: bool = True
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A buffer of the model, as it is when training starts."""
+
+    name: str
+    value: torch.Tensor = field(repr=False, compare=False)
+    aliases: tuple[str, ...] = ()
+    persistent: bool = True
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry point, recorded.
+
+    `output` is the returned structure with graph nodes in the place of tensors; `shapes` are those of its tensors.
+    `origin` is where the user wrote it, `file:line`, the file without its folder.
+    `evaluation` is the entry of evaluation mode where the two modes are different programs, else None.
+    `differentiable` tells whether the first output carries a gradient to the weights.
+    """
+
+    name: str
+    origin: str
+    inputs: tuple[Input, ...]
+    graph: torch.fx.Graph = field(repr=False, compare=False)
+    output: Any = field(repr=False, compare=False)
+    shapes: tuple[tuple[Dimension, ...], ...] = ()
+    differentiable: bool = True
+    draws_random_numbers: bool = False
+    evaluation: Entry | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Program:
+    """Everything that was learned from the model.
+
+    `name` is the emitted package's, `model` the class's, `source` how the model was made, for headers and the manifest.
+    `loss` and `sample` name the entries that training uses, or are None.
+    """
+
+    name: str
+    model: str
+    source: str
+    entries: tuple[Entry, ...]
+    parameters: tuple[Parameter, ...]
+    buffers: tuple[Buffer, ...]
+    modules: tuple[Module, ...] = ()
+    loss: str | None = None
+    sample: str | None = None
+    constants: dict[str, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
+
+    def entry(self, name: str) -> Entry:
+        return next(entry for entry in self.entries if entry.name == name)

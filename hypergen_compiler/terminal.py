@@ -1,0 +1,66 @@
+"""How commands speak: results on stdout, progress, warnings and refusals on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from hypergen_compiler.errors import HyperGenError, HyperGenWarning
+
+__all__ = ["CHECK_FAILED", "WRONG_INPUT", "answer", "reported", "tell"]
+
+CHECK_FAILED, WRONG_INPUT = 1, 2
+DISAGREEMENTS = ("HG601", "HG602")
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turns refusals into a message and an exit status, and warnings into messages."""
+    # Scripted functions cannot be recorded; torch reads this when it is imported.
+    os.environ.setdefault("PYTORCH_JIT", "0")
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+        warnings.showwarning = lambda message, category, *rest: (
+            complain("warning", str(message))
+            if issubclass(category, HyperGenWarning)
+            else usual(message, category, *rest)
+        )
+        try:
+            yield
+        except HyperGenError as error:
+            complain(f"error[{error.code}]", error.what, error.where, error.remedy)
+            raise typer.Exit(CHECK_FAILED if error.code in DISAGREEMENTS else WRONG_INPUT) from None
+
+
+def complain(kind: str, what: str, where: str | None = None, remedy: str | None = None) -> None:
+    message = Text.assemble((kind, "bold yellow" if kind == "warning" else "bold red"), f": {what}")
+    if where:
+        message.append(f"\n  at {where}")
+    if remedy:
+        message.append(f"\n  {remedy}")
+    messages().print(message, soft_wrap=True)
+
+
+def tell(message: str) -> None:
+    messages().print(Text(message, style="dim"), soft_wrap=True)
+
+
+def messages() -> Console:
+    return Console(stderr=True, highlight=False)
+
+
+def answer(value: dict[str, Any], as_json: bool, table: RenderableType) -> None:
+    if as_json:
+        print(json.dumps(value, indent=2, sort_keys=True))
+    else:
+        console = Console(highlight=False)
+        # Piped, there is no width to fit into.
+        Console(highlight=False, width=None if console.is_terminal else 120).print(table)

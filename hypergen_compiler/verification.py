@@ -1,0 +1,61 @@
+"""What a verification found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypergen_compiler.errors import HyperGenError
+
+__all__ = ["Check", "Verification"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison: `what` (output, gradients, state, run, start) of `entry` in `mode` at `batch` with `weights`."""
+
+    entry: str
+    mode: str
+    batch: int
+    weights: str
+    what: str
+    ok: bool
+    exact: bool
+    detail: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.entry}, {self.mode} mode, batch of {self.batch}, {self.weights} weights"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All comparisons, and in `notes` what could not be compared and why."""
+
+    checks: tuple[Check, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return all(check.ok for check in self.checks)
+
+    @property
+    def exact(self) -> bool:
+        """Whether everything compared is equal bit for bit."""
+        return all(check.exact for check in self.checks)
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if not check.ok)
+
+    def require(self) -> None:
+        """Raises HG602 if an entry point failed to run and HG601 if one does not agree with the model."""
+        if self.ok:
+            return
+        first = next((check for check in self.failures if check.what == "run"), self.failures[0])
+        others = f" ({len(self.failures) - 1} more checks failed)" if len(self.failures) > 1 else ""
+        raise HyperGenError(
+            "HG602" if first.what == "run" else "HG601",
+            f"{first.what} of {first.place}: {first.detail}{others}",
+            remedy="If the package was edited, undo or correct the edit. If it was not, please report this as a bug of "
+            "HyperGen, with the model.",
+        )

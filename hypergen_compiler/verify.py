@@ -1,0 +1,175 @@
+"""Verification: every entry point of an emitted package against the model itself, in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from hypergen_compiler.capture.prepare import seeded
+from hypergen_compiler.compare import Comparison, compare_gradients, compare_outputs, compare_states
+from hypergen_compiler.observation import (
+    buffers_of,
+    observe_model,
+    parameters_of,
+    perturb,
+    preserved,
+    preserved_buffers,
+)
+from hypergen_compiler.verification import Check, Verification
+from hypergen_compiler.verify_process import VerificationProcess, WorkerFailure
+
+if TYPE_CHECKING:
+    from hypergen_compiler.capture.entry import EntryPoint
+
+__all__ = ["BATCHES", "run_package", "verify_package"]
+
+BATCHES = (1, 3, 17)  # none of them is a batch size that entry points are recorded at
+SEED = 20240131
+
+
+def verify_package(
+    folder: Path,
+    name: str,
+    model: nn.Module,
+    entry_points: Sequence[EntryPoint],
+    *,
+    batches: Sequence[int] = BATCHES,
+    start: bool = False,
+    process: VerificationProcess | None = None,
+) -> Verification:
+    """Runs the package in `folder`, called `name`, and `model`, and compares outputs, gradients and states.
+
+    In training and evaluation mode, at each batch size, with the model's own weights and with perturbed ones. With
+    `start` also that the package starts from the model's present weights and buffers. A batch size at which the model
+    itself fails is skipped with a note. The model is left as it was. Raises HG602 if the package does not import.
+    """
+    notes: list[str] = []
+    with nullcontext(process) if process else VerificationProcess() as worker, preserved(model):
+        worker.load(folder, name)
+        checks = [compare_start(worker, model)] if start else []
+        for weights in ("own", "perturbed"):
+            if weights == "perturbed":
+                perturb(model, SEED)
+            try:
+                worker.hold(parameters_of(model), buffers_of(model))
+            except WorkerFailure as failure:
+                checks.append(Check("pack", "any", 0, weights, "run", False, False, str(failure)))
+                continue
+            for point in entry_points:
+                for training in (True, False):
+                    checks += compare_calls(worker, model, point, weights, training, batches, notes)
+    return Verification(tuple(checks), tuple(notes))
+
+
+def run_package(
+    folder: Path,
+    name: str,
+    examples: Mapping[str, Callable[[int], tuple[Any, ...]]],
+    *,
+    batches: Sequence[int] = BATCHES,
+) -> Verification:
+    """Runs every entry point of a package, with its own weights, where the model is not at hand to compare with.
+
+    `examples` gives the inputs of each entry point. Raises HG602 if the package does not import.
+    """
+    with VerificationProcess() as worker:
+        worker.load(folder, name)
+        try:
+            initial = worker.initial()
+            worker.hold(initial["parameters"], initial["buffers"])
+        except WorkerFailure as failure:
+            return Verification((Check("initial_weights", "any", 0, "own", "run", False, False, str(failure)),))
+        checks = []
+        for entry, example in examples.items():
+            for mode in ("training", "evaluation"):
+                for n in batches:
+                    worker.run(entry, example(n), mode == "training", SEED + n)
+                    try:
+                        worker.answer()
+                        checks.append(Check(entry, mode, n, "own", "run", True, False, "runs"))
+                    except WorkerFailure as failure:
+                        checks.append(Check(entry, mode, n, "own", "run", False, False, str(failure)))
+    return Verification(tuple(checks))
+
+
+def compare_calls(
+    worker: VerificationProcess,
+    model: nn.Module,
+    point: EntryPoint,
+    weights: str,
+    training: bool,
+    batches: Sequence[int],
+    notes: list[str],
+) -> Iterator[Check]:
+    """The checks of one entry point in one mode; a failure of the model itself becomes a note, or a check if it always
+    fails, since then nothing was compared."""
+    mode = "training" if training else "evaluation"
+    failures: list[str] = []
+    for n in batches:
+        with seeded():
+            inputs = point.example(n)
+        worker.run(point.name, copies(inputs), training, SEED + n)
+        try:
+            with preserved_buffers(model):
+                before = buffers_of(model)
+                expected: dict[str, Any] | Exception = observe_model(model, point, copies(inputs), training, SEED + n)
+        except Exception as error:
+            expected = error
+        try:
+            actual: dict[str, Any] | WorkerFailure = worker.answer()
+        except WorkerFailure as failure:
+            actual = failure
+        if isinstance(expected, Exception):
+            first_line = (str(expected).splitlines() or [""])[0]
+            failures.append(f"at a batch of {n} the model itself fails: {type(expected).__name__}: {first_line}")
+        elif isinstance(actual, WorkerFailure):
+            yield Check(point.name, mode, n, weights, "run", False, False, str(actual))
+        else:
+            for what, (ok, exact, detail) in compare(expected, actual, before).items():
+                yield Check(point.name, mode, n, weights, what, ok, exact, detail)
+    if len(failures) == len(batches):
+        yield Check(point.name, mode, batches[-1], weights, "run", False, False, f"not compared: {failures[-1]}")
+    elif weights == "own":
+        notes += [f"{point.name}, {mode} mode: {failure}" for failure in failures]
+
+
+def compare(expected: dict[str, Any], actual: dict[str, Any], before: dict[str, Tensor]) -> dict[str, Comparison]:
+    """Gradients only where the model has some: a sampler without gradient may be emitted with one."""
+    found = {"output": compare_outputs(expected["output"], actual["output"])}
+    if expected["gradients"] is not None and found["output"].ok:
+        found["gradients"] = compare_gradients(expected["gradients"], actual["gradients"])
+    if expected["state"]:
+        found["state"] = compare_states(expected["state"], actual["state"], before)
+    return found
+
+
+def compare_start(worker: VerificationProcess, model: nn.Module) -> Check:
+    """Whether the package, given nothing, starts from the model's weights and buffers."""
+    wanted = {"parameters": parameters_of(model), "buffers": buffers_of(model)}
+    different = []
+    try:
+        initial = worker.initial()
+        for kind, tensors in wanted.items():
+            for name, tensor in tensors.items():
+                got = initial[kind].get(name)
+                if got is None and kind == "buffers":
+                    continue  # one that no entry point uses
+                if got is None or not compare_outputs(tensor.detach(), got).exact:
+                    different.append(name)
+    except WorkerFailure as failure:
+        return Check("initial_weights", "any", 0, "own", "run", False, False, str(failure))
+    detail = f"not the model's: {', '.join(different[:5])}" if different else "equal bit for bit"
+    return Check("initial_weights", "any", 0, "own", "start", not different, not different, detail)
+
+
+def copies(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The inputs of one call, which may write to them."""
+    return tuple(
+        item.detach().clone().requires_grad_(item.requires_grad) if isinstance(item, torch.Tensor) else item
+        for item in inputs
+    )

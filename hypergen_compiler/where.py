@@ -1,0 +1,40 @@
+"""Where in the user's code something happened: `file:line`, the file without its folder."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sysconfig
+import traceback
+
+__all__ = ["blame", "definition"]
+
+HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+EXAMPLES = os.path.join(HERE, "examples") + os.sep  # bundled models are a user's code like any other
+STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep
+PACKAGES = f"{os.sep}site-packages{os.sep}"
+
+
+def blame(error: BaseException) -> str | None:
+    """The innermost line of the user's own files that an exception passed through; failing that, of a library's."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{os.path.basename(error.filename)}:{error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_foreign(frame.filename)]
+    own = [frame for frame in frames if PACKAGES not in frame.filename] or frames
+    return f"{os.path.basename(own[-1].filename)}:{own[-1].lineno}" if own else None
+
+
+def is_foreign(file: str) -> bool:
+    """Whether a file is neither HyperGen's nor Python's."""
+    if file.startswith("<") or (file.startswith(HERE) and not file.startswith(EXAMPLES)):
+        return False
+    return not file.startswith(STANDARD_LIBRARY) or PACKAGES in file
+
+
+def definition(item: object) -> str | None:
+    """Where a function is written, or a class's constructor, or a class without one."""
+    target = vars(item).get("__init__", item) if isinstance(item, type) else inspect.unwrap(item)  # type: ignore[arg-type]
+    try:
+        return f"{os.path.basename(inspect.getsourcefile(target) or '')}:{inspect.getsourcelines(target)[1]}"
+    except (TypeError, OSError):
+        return None

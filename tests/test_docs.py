@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hypergen_compiler import documentation
+from hypergen_compiler.errors import CODES
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_error_table_is_fresh():
+    assert (ROOT / "docs" / "errors.md").read_text() == documentation.error_table(), "run `make docs`"
+
+
+def test_every_code_is_in_the_error_table_once():
+    table = documentation.error_table()
+    assert all(table.count(f"| {code} |") == 1 for code in CODES)
+
+
+def test_every_code_raised_is_in_the_table():
+    sources = (ROOT / "hypergen_compiler").rglob("*.py")
+    raised = {code for source in sources for code in re.findall(r'"(HG\d{3})"', source.read_text())}
+    assert raised <= set(CODES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_exist(page: Path):
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"`make ([a-z]+)", page.read_text())) <= set(targets)

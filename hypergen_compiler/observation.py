@@ -22,19 +22,13 @@ FROM_ZERO = 0.01  # for elements that are zero, such as fresh biases, whose abse
 
 @contextmanager
 def preserved(model: nn.Module) -> Iterator[None]:
-    """Puts back parameters, buffers, training modes and torch's random state, whatever happens inside.
-
-    Inside, torch uses half of its threads: the package runs at the same time in another process with the other half.
-    """
-    threads = torch.get_num_threads()
+    """Puts back parameters, buffers, training modes and torch's random state, whatever happens inside."""
     modes = [(module, module.training) for module in model.modules()]
     values = [(parameter, parameter.detach().clone()) for parameter in model.parameters()]
     try:
-        torch.set_num_threads(max(1, threads // 2))
         with torch.random.fork_rng(devices=[]), torch.enable_grad(), preserved_buffers(model):
             yield
     finally:
-        torch.set_num_threads(threads)
         for module, mode in modes:
             module.training = mode
         with torch.no_grad():

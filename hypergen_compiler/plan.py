@@ -29,8 +29,8 @@ class FeatureEncoder:
     """How one tensor that the loss takes becomes FEATURES numbers per item.
 
     `kind` is "image" (two strided convolutions), "vector" (flattened, two layers), "tokens" (an embedding and a
-    convolution over neighbours) or "label" (an embedding). `shape` is an item's. `rows` is the number of embedding rows,
-    or the largest value of an image of integers, else 0. `parameters` is how many it trains.
+    convolution over neighbours) or "label" (an embedding). `shape` is an item's. `rows` is the number of embedding
+    rows, or the largest value of an image of integers, else 0. `parameters` is how many it trains.
     """
 
     name: str
@@ -79,13 +79,13 @@ class Plan:
 def plan(program: Program, layout: ParameterLayout, budget: str | int | None = None) -> Plan:
     """Chooses the hypernetwork for a model.
 
-    `budget` bounds the memory that head and base take in training, 16 bytes per parameter: in bytes (an integer, or text
-    such as "64MB" or "1GiB"), or as "2x", a multiple of the 16 bytes per emitted weight that training the plain model
-    takes. The rank is then `budget / (16 * weights) - 1`, at most 32. The set encoder, whose size does not follow the
-    model's, comes on top. Without a budget the rank is 16, less where that would take more than 4 GiB.
+    `budget` bounds the memory that head and base take in training, 16 bytes per parameter: in bytes (an integer, or
+    text such as "64MB" or "1GiB"), or as "2x", a multiple of the 16 bytes per emitted weight that training the plain
+    model takes. The rank is then `budget / (16 * weights) - 1`, at most 32. The set encoder, whose size does not follow
+    the model's, comes on top. Without a budget the rank is 16, less where that would take more than 4 GiB.
 
-    Raises HG105 for a budget that is not a size, HG303 for one that is too small for rank 1, and HG104 for a tensor that
-    the loss takes without one row per item.
+    Raises HG105 for a budget that is not a size, HG303 for one that is too small for rank 1, and HG104 for a tensor
+    that the loss takes without one row per item.
     """
     unit = BYTES * layout.trained
     options = candidates(unit)
@@ -101,7 +101,7 @@ def plan(program: Program, layout: ParameterLayout, budget: str | int | None = N
 
 
 def candidates(unit: int) -> Iterator[Candidate]:
-    """Every hypernetwork that could be emitted, the most capable first; `unit` is what the plain model takes in bytes."""
+    """Every hypernetwork that could be emitted, the most capable first; `unit` is the plain model's bytes."""
     for rank in range(LARGEST_RANK, 0, -1):
         yield Candidate("low-rank", rank, (rank + 1) * unit)
 
@@ -126,7 +126,7 @@ def in_bytes(budget: str | int, unit: int) -> int:
         raise HyperGenError(
             "HG105",
             f"the budget {budget!r} is not a size",
-            remedy="Give a number of bytes such as 64MB, 1GiB or 250000, or a multiple of the plain model's such as 2x.",
+            remedy="Give bytes such as 64MB, 1GiB or 250000, or a multiple of the plain model's such as 2x.",
         )
     return int(float(found[1]) * (unit if found[2] == "x" else UNITS[found[2]]))
 

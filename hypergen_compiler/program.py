@@ -159,13 +159,19 @@ class Entry:
     draws_random_numbers: bool = False
     evaluation: Entry | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def graphs(self) -> tuple[torch.fx.Graph, ...]:
+        """The graph, or two where training and evaluation are different programs."""
+        return (self.graph, *(self.evaluation.graphs if self.evaluation else ()))
+
 
 @dataclass(frozen=True)
 class Program:
     """Everything that was learned from the model.
 
     `name` is the emitted package's, `model` the class's, `source` how the model was made, for headers and the manifest.
-    `loss` and `sample` name the entries that training uses, or are None.
+    `loss` and `sample` name the entries that training uses, or are None. `recorded_values` is False where the model
+    was too large to run and was recorded by shapes alone.
     """
 
     name: str
@@ -178,6 +184,7 @@ class Program:
     loss: str | None = None
     sample: str | None = None
     constants: dict[str, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
+    recorded_values: bool = True
 
     def entry(self, name: str) -> Entry:
         return next(entry for entry in self.entries if entry.name == name)

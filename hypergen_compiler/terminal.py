@@ -27,6 +27,7 @@ def reported() -> Iterator[None]:
     # Scripted functions cannot be recorded; torch reads this when it is imported.
     os.environ.setdefault("PYTORCH_JIT", "0")
     with warnings.catch_warnings():
+        warnings.simplefilter("always", HyperGenWarning)
         usual = warnings.showwarning
         warnings.showwarning = lambda message, category, *rest: (
             complain("warning", str(message))

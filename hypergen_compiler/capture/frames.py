@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["RETURNED", "is_transparent", "location", "naming_frame", "targets"]
+__all__ = ["RETURNED", "is_reflected", "is_transparent", "location", "naming_frame", "targets"]
 
 TORCH = os.path.dirname(torch.__file__) + os.sep
 STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep
@@ -83,6 +83,37 @@ def targets(frame: FrameType) -> Any:
     return assignments(frame.f_code.co_filename).get(positions[frame.f_lasti // 2])
 
 
+def is_reflected(frame: FrameType) -> bool:
+    """Whether the frame's current expression has its number on the left, as in `1 + x`, which Python hands to x."""
+    positions = instruction_positions(frame.f_code)
+    if not positions:
+        return False
+    return positions[frame.f_lasti // 2] in numbers_first(frame.f_code.co_filename)
+
+
+@cache
+def numbers_first(file: str) -> frozenset[tuple[int | None, ...]]:
+    """The spans of all operations of a file whose left side is a number and whose right side is none."""
+    operations = (node for node in ast.walk(syntax_tree(file)) if isinstance(node, ast.BinOp))
+    return frozenset(span(node) for node in operations if is_number(node.left) and not is_number(node.right))
+
+
+def is_number(node: ast.expr) -> bool:
+    if isinstance(node, ast.UnaryOp):
+        return is_number(node.operand)
+    if isinstance(node, ast.BinOp):
+        return is_number(node.left) and is_number(node.right)
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float)
+
+
+@cache
+def syntax_tree(file: str) -> ast.Module:
+    try:
+        return ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:
+        return ast.Module([], [])
+
+
 @cache
 def instruction_positions(code: CodeType) -> tuple[Any, ...]:
     return tuple(code.co_positions()) if hasattr(code, "co_positions") else ()
@@ -91,12 +122,8 @@ def instruction_positions(code: CodeType) -> tuple[Any, ...]:
 @cache
 def assignments(file: str) -> dict[tuple[int | None, ...], Any]:
     """{span of an expression: what it is assigned to} for every statement of a file."""
-    try:
-        tree = ast.parse("".join(linecache.getlines(file)))
-    except SyntaxError:
-        return {}
     found: dict[tuple[int | None, ...], Any] = {}
-    for node in ast.walk(tree):
+    for node in ast.walk(syntax_tree(file)):
         if isinstance(node, ast.Assign):
             assign(found, node.value, names_of(node.targets[0]))
             if isinstance(node.targets[0], ast.Tuple | ast.List):

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-import torch
-
-from hypergen_compiler.capture.tape import Call, Ref, Tape
+from hypergen_compiler.capture.tape import Call, Ref, Tape, same_values
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.program import Affine, Ratio
 
@@ -33,7 +31,7 @@ def merge_batches(tapes: Sequence[Tape], sizes: Sequence[int], entry: str) -> Ta
             refuse(mismatch, calls[0], entry)
     for ref, value in first.constants.items():
         others = [tape.constants.get(ref) for tape in tapes[1:]]
-        if any(other is None or other.shape != value.shape or not same(other, value) for other in others):
+        if any(other is None or not same_values(other, value) for other in others):
             raise HyperGenError(
                 "HG204",
                 f"{entry} uses a tensor made outside of recorded calls (from numpy or a list, say) that changes with the batch",
@@ -134,9 +132,4 @@ def equal(one: Any, other: Any) -> bool:
         return bool(one == other)
     except (RuntimeError, ValueError, TypeError):
         return False
-
-
-def same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return one.dtype == other.dtype and torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
-
 

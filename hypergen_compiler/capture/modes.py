@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from hypergen_compiler.capture.tape import Call, Ref, Tape, references
+from hypergen_compiler.capture.tape import Call, Ref, Tape, references, same_values
 from hypergen_compiler.program import Choice
 
 __all__ = ["merge_modes"]
@@ -131,7 +131,7 @@ class Matching:
             return self.images.get(ours)
         if ours.kind == "constant" and theirs is not None and theirs.kind == "constant":
             mine, other = self.training.constants[ours], self.evaluation.constants[theirs]
-            return theirs if mine.shape == other.shape and torch.equal(mine, other) else None
+            return theirs if same_values(mine, other) else None
         return ours
 
 

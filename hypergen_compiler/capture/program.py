@@ -11,11 +11,12 @@ from torch import nn
 
 from hypergen_compiler.capture.checks import check_loss, check_samples
 from hypergen_compiler.capture.entry import EntryPoint
+from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.graph import build_graph, nodes_in
 from hypergen_compiler.capture.inputs import describe_inputs, find_vocabularies
 from hypergen_compiler.capture.modes import merge_modes
 from hypergen_compiler.capture.record import LazyModel, record_mode
-from hypergen_compiler.capture.tape import Tape
+from hypergen_compiler.capture.tape import Tape, same_values
 from hypergen_compiler.errors import HyperGenWarning
 from hypergen_compiler.program import Buffer, Entry, Module, Parameter, Program
 
@@ -59,6 +60,7 @@ def capture(
         loss=loss,
         sample=sample,
         constants=constants,
+        recorded_values=not needs_faking(model),
     )
 
 
@@ -120,7 +122,7 @@ def number_constants(graph: torch.fx.Graph, tape: Tape, constants: dict[str, tor
             continue
         value = values[node.target]
         for name, known in constants.items():
-            if known.dtype == value.dtype and known.shape == value.shape and torch.equal(known, value):
+            if same_values(known, value):
                 break
         else:
             name = f"constant_{len(constants)}"
@@ -129,13 +131,13 @@ def number_constants(graph: torch.fx.Graph, tape: Tape, constants: dict[str, tor
 
 
 def parameters(model: nn.Module, entries: Sequence[Entry]) -> tuple[Parameter, ...]:
-    read = {node.target for entry in entries for graph in graphs(entry) for node in graph.nodes if is_parameter(node)}
+    read = {node.target for entry in entries for graph in entry.graphs for node in graph.nodes if is_parameter(node)}
     aliases = alias_table(model.named_parameters(remove_duplicate=False))
     found = []
     for name, value in model.named_parameters():
         trained = name in read and value.requires_grad
         others = tuple(alias for alias in aliases[id(value)] if alias != name)
-        found.append(Parameter(name, value.detach().clone(), others, trained, name in read))
+        found.append(Parameter(name, value.detach(), others, trained, name in read))
     unread = [parameter.name for parameter in found if not parameter.read]
     if unread:
         names = ", ".join(unread[:3]) + (f" and {len(unread) - 3} more" if len(unread) > 3 else "")
@@ -157,10 +159,6 @@ def alias_table(named) -> dict[int, list[str]]:
     for name, tensor in named:
         table.setdefault(id(tensor), []).append(name)
     return table
-
-
-def graphs(entry: Entry) -> list[torch.fx.Graph]:
-    return [entry.graph, *([entry.evaluation.graph] if entry.evaluation else [])]
 
 
 def is_parameter(node: torch.fx.Node) -> bool:

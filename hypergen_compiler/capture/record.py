@@ -13,6 +13,7 @@ from torch import nn
 from hypergen_compiler.capture import frames
 from hypergen_compiler.capture.checks import check_escapes
 from hypergen_compiler.capture.entry import EntryPoint
+from hypergen_compiler.capture.fake import faking, needs_faking
 from hypergen_compiler.capture.merge import merge_batches
 from hypergen_compiler.capture.outputs import describe
 from hypergen_compiler.capture.prepare import clear_caches, fresh_copy, outside_randomness_refused, seeded
@@ -35,7 +36,7 @@ def record_mode(model: nn.Module, point: EntryPoint, sizes: Sequence[int], *, tr
     tapes = []
     for size in sizes:
         try:
-            tapes.append(record_run(model, point, size, training))
+            tapes.append(record_run(model, point, size, training, scopes=not tapes))
         except (HyperGenError, LazyModel):
             raise
         except Exception as error:
@@ -44,24 +45,29 @@ def record_mode(model: nn.Module, point: EntryPoint, sizes: Sequence[int], *, tr
     return merge_batches(tapes, sizes, point.name)
 
 
-def record_run(model: nn.Module, point: EntryPoint, size: int, training: bool) -> Tape:
+def record_run(model: nn.Module, point: EntryPoint, size: int, training: bool, *, scopes: bool) -> Tape:
     """One run on a copy of the model, or on the model itself where the entry point holds on to it."""
     clear_caches()
+    if needs_faking(model):
+        with faking(model) as fake:
+            return record_on(fake, point, size, training, scopes=scopes, fake=True)
     copy = fresh_copy(model)
-    tape = record_on(copy, point, size, training)
+    tape = record_on(copy, point, size, training, scopes=scopes)
     own = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
     if copy is not model and own & tape.constant_ids:
         with restored(model):
-            return record_on(model, point, size, training)
+            return record_on(model, point, size, training, scopes=scopes)
     return tape
 
 
-def record_on(model: nn.Module, point: EntryPoint, size: int, training: bool) -> Tape:
+def record_on(
+    model: nn.Module, point: EntryPoint, size: int, training: bool, *, scopes: bool, fake: bool = False
+) -> Tape:
     with seeded():
         inputs = point.example(size)
     model.train(training)
     before = tensor_names(model)
-    recorder = Recorder(model, tensors(inputs))
+    recorder = Recorder(model, tensors(inputs), scopes=scopes, fake=fake)
     with seeded(), outside_randomness_refused(point.name, point.origin):
         output = run(recorder, point.call, model, inputs)
     if tensor_names(model).keys() != before.keys():

@@ -13,6 +13,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from hypergen_compiler.capture import frames
+from hypergen_compiler.capture.fake import RANDOM_WITHOUT_VALUES
 from hypergen_compiler.capture.tape import Call, Escape, Ref, Scope, Tape, Written, fill, references, tensors
 
 __all__ = ["Recorder", "qualified_name"]
@@ -25,6 +26,7 @@ DESCRIPTIONS = frozenset(
 ESCAPES = frozenset(
     "item tolist __bool__ __float__ __int__ __complex__ numpy __index__ equal allclose is_nonzero __array__ __contains__".split()
 )
+REFLECTED = frozenset({"Tensor.add", "Tensor.mul"})  # recorded alike for `x + 1` and `1 + x`
 SHAPE_ONLY = frozenset("zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full".split())
 
 
@@ -40,14 +42,16 @@ def qualified_name(function: Callable[..., Any]) -> str:
 
 
 class Recorder(TorchFunctionMode):
-    """Records one run of `module`; `inputs` are the entry point's tensors in order.
+    """Records one run of `module`; `inputs` are the entry point's tensors in order, `scopes` whether names are wanted.
 
     Whether a call writes or draws random numbers is measured, by tensors' version counters and the generator's state,
     not looked up in a list.
     """
 
-    def __init__(self, module: nn.Module, inputs: Iterable[torch.Tensor]):
+    def __init__(self, module: nn.Module, inputs: Iterable[torch.Tensor], *, scopes: bool, fake: bool = False):
         super().__init__()
+        self.fake = fake
+        self.with_scopes = scopes
         self.tape = Tape()
         self.refs: dict[int, Ref] = {}
         self.alive: list[Any] = []
@@ -107,7 +111,7 @@ class Recorder(TorchFunctionMode):
         versions = [version_of(tensor) for tensor in used]
         generator = torch.get_rng_state()
         output = function(*args, **kwargs)
-        call.random = not torch.equal(generator, torch.get_rng_state())
+        call.random = short in RANDOM_WITHOUT_VALUES if self.fake else generator_moved(generator)
         call.writes = self.written_storages(call, used, versions)
         call.out = fill(output, self.result)
         self.note(call, short, frame)
@@ -136,7 +140,9 @@ class Recorder(TorchFunctionMode):
         for ref in made:
             if ref.kind == "value":
                 self.sources[ref] = self.sources.get(ref, frozenset()) | sources
-        self.place(call, frame)
+        if self.with_scopes:
+            self.place(call, frame)
+            call.reflected = call.name in REFLECTED and frames.is_reflected(frame)
         self.tape.calls.append(call)
 
     def place(self, call: Call, frame: FrameType) -> None:
@@ -210,11 +216,12 @@ def run(recorder: Recorder, call: Callable[..., Any], module: nn.Module, inputs:
     """Runs an entry point under the recorder."""
     before = sys.getprofile()
     with whole_autograd_functions(), recorder:
-        sys.setprofile(recorder.profile)
+        if recorder.with_scopes:
+            sys.setprofile(recorder.profile)
         try:
             return call(module, *inputs)
         finally:
-            sys.setprofile(before)
+            sys.setprofile(before if callable(before) else None)  # a C profiler cannot be put back
 
 
 @contextmanager
@@ -251,6 +258,10 @@ def applied(cls: type, original: Any) -> Callable[..., Any]:
         function.autograd_function = cls
         APPLIED[cls] = function
     return APPLIED[cls]
+
+
+def generator_moved(before: torch.Tensor) -> bool:
+    return not torch.equal(before, torch.get_rng_state())
 
 
 def storage_of(tensor: torch.Tensor) -> int:

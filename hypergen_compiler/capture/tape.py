@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 
-__all__ = ["Call", "Ref", "Scope", "Tape", "Written", "fill", "references", "tensors"]
+__all__ = ["Call", "Ref", "Scope", "Tape", "Written", "fill", "references", "same_values", "tensors"]
 
 
 class Ref(NamedTuple):
@@ -70,6 +71,7 @@ class Call:
     layer: str | None = None
     where: str | None = None
     mode: str | None = None
+    reflected: bool = False
 
 
 @dataclass
@@ -120,6 +122,15 @@ def references(structure: Any) -> Iterator[Ref]:
     found: list[Ref] = []
     fill(structure, lambda item: found.append(item) if isinstance(item, Ref) else None)
     return iter(found)
+
+
+def same_values(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two tensors are equal, NaNs included; fake ones, which have no values, if their shapes are."""
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    if isinstance(one, FakeTensor) or isinstance(other, FakeTensor):
+        return True
+    return torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
 
 
 def tensors(structure: Any) -> list[torch.Tensor]:

@@ -10,13 +10,24 @@ from hypergen_compiler.emit.text import Code, prose
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.program import Affine, Dimension, Entry, Input, Program
 
-__all__ = ["argument", "batch_names", "has_fixed_values", "item_kind", "loss_arguments", "shape_text", "size_tuple", "sized"]
+__all__ = [
+    "argument",
+    "batch_names",
+    "content",
+    "has_fixed_values",
+    "is_picture",
+    "item_kind",
+    "loss_arguments",
+    "shape_text",
+    "size_tuple",
+    "sized",
+]
 
-TAKEN = frozenset({"batch", "dataset", "datasets", "weights", "model", "n", "samples", "features", "h", "F", "nn"})
+TAKEN = frozenset("batch dataset datasets drawn loss losses model n parts samples weights zip".split())
 
 
 def batch_names(plan: Plan) -> list[Code]:
-    """The variable of each tensor that a dataset consists of, after the loss's own arguments."""
+    """The variable of each tensor that a dataset consists of, named as the loss's own argument."""
     names = Namespace(TAKEN)
     return [names.claim(part.name) for part in plan.encoder]
 
@@ -52,9 +63,10 @@ def has_fixed_values(entry: Entry) -> bool:
 
 def loss_arguments(program: Program, names: Sequence[Code]) -> Code:
     """The inputs of a call of the loss, tensors under the given names."""
-    tensor = iter(names)
+    tensors = iter(names)
+    size = f"{names[0]}.shape[0]"
     inputs = program.entry(program.loss).inputs
-    return Code(", ".join(next(tensor) if value.is_tensor else argument(value, f"{names[0]}.shape[0]") for value in inputs))
+    return Code(", ".join(next(tensors) if value.is_tensor else argument(value, size) for value in inputs))
 
 
 def item_kind(plan: Plan) -> Code:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from hypergen_compiler.emit.locals import Locals
 from hypergen_compiler.emit.outputs import returned_expression
 from hypergen_compiler.emit.records import Records, reach
 from hypergen_compiler.emit.weights import needs_file
-from hypergen_compiler.fold import Call, Column, Const, Constant, Function, Loop, Operation, Part, Weight, plan_loops
+from hypergen_compiler.fold import Call, Column, Const, Constant, Function, Loop, Weight, plan_loops
 from hypergen_compiler.fold.borders import is_within, relative_steps
 from hypergen_compiler.fold.items import is_const, is_number
 from hypergen_compiler.ops import ATOM, Expression, Invocation, parenthesized, print_call
@@ -272,7 +272,16 @@ class Printer:
         kwargs = {name: self.argument(argument, leaves) for name, argument in node.kwargs.items()}
         where = node.meta["where"]
         printed = print_call(
-            Invocation(node.meta["name"], node.target, args, kwargs, where, self.device, takes_tensors)
+            Invocation(
+                node.meta["name"],
+                node.target,
+                args,
+                kwargs,
+                where,
+                self.device,
+                takes_tensors,
+                node.meta["call"].reflected,
+            )
         )
         wanted = [out for out in item.outs if self.flow.uses[out] or out in self.flow.carried]
         if item.outs != [node] and len(wanted) == 1 and wanted[0] in self.flow.inlined:
@@ -386,10 +395,10 @@ class Printer:
 
     def tensor(self, leaf: Any) -> Expression:
         if leaf in self.locals.names:
-            return Expression(self.locals.names[leaf])
+            return Expression(self.locals.names[leaf], tensor=True)
         if isinstance(leaf, Constant):
             return self.constant(leaf)
-        return Expression(reach(leaf[0], relative_steps(leaf, self.region, self.records)))
+        return Expression(reach(leaf[0], relative_steps(leaf, self.region, self.records)), tensor=True)
 
     def constant(self, leaf: Constant) -> Expression:
         value = self.program.constants[leaf.name]

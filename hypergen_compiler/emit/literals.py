@@ -9,7 +9,7 @@ import torch
 from hypergen_compiler.emit.text import Code
 from hypergen_compiler.errors import HyperGenError
 
-__all__ = ["literal", "tensor_literal"]
+__all__ = ["indexed_literal", "literal", "tensor_literal"]
 
 
 def literal(value: object) -> Code:
@@ -56,6 +56,12 @@ def string(value: str) -> Code:
     """ASCII, in double quotes, whatever the text holds."""
     body = value.encode("unicode_escape").decode("ascii")  # escapes newlines, control characters and backslashes
     return Code('"' + body.replace('"', '\\"') + '"')
+
+
+def indexed_literal(before: str, variable: str, after: str) -> Code:
+    """The f-string of a name with an index in it: `f"blocks.{i}.weight"`."""
+    head, tail = (string(part)[1:-1].replace("{", "{{").replace("}", "}}") for part in (before, after))
+    return Code(f'f"{head}{{{variable}}}{tail}"')
 
 
 def tensor_literal(value: torch.Tensor) -> Code:

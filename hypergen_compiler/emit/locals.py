@@ -11,7 +11,7 @@ from hypergen_compiler.emit.flow import AFTER, Flow
 from hypergen_compiler.emit.names import identifier, snake
 from hypergen_compiler.emit.origins import layer_name, written_name
 from hypergen_compiler.emit.records import one_of
-from hypergen_compiler.fold import Call, Column, Function, Loop, Operation, Part, Weight
+from hypergen_compiler.fold import Call, Column, Loop, Operation, Part, Weight
 from hypergen_compiler.fold.items import walk
 from hypergen_compiler.ops.signatures import signature
 
@@ -119,7 +119,10 @@ class Locals:
         for loop in self.flow.loops:
             span = (loop.start - 0.4, loop.start + loop.period - 0.25)
             for column in loop.columns:
-                column.variable = self.claim(self.column_name(loop, column), [span])
+                name = self.column_name(loop, column)
+                if name in self.taken and column.kind == "w":
+                    name += "_weights"  # `block` is the function that it is handed to
+                column.variable = self.claim(name, [span])
 
     def column_name(self, loop: Loop, column: Column) -> str:
         if column.kind == "index":

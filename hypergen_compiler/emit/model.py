@@ -15,6 +15,7 @@ from hypergen_compiler.emit.records import Records
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.fold import Const, Folded, Function, Part, Weight, fold
 from hypergen_compiler.layout import ParameterLayout
+from hypergen_compiler.ops.custom import autograd_classes
 from hypergen_compiler.program import Affine, Program
 
 __all__ = ["model", "name_functions"]
@@ -33,7 +34,8 @@ def model(program: Program, layout: ParameterLayout, records: dict[str, Records]
     for entry in folded.entries:
         if entry.evaluation is not None:
             texts.append(branching_text(entry))
-    classes = [container_text(name, container) for name, container in containers(program).items()]
+    classes = list(autograd_classes(graph for entry in program.entries for graph in entry.graphs).values())
+    classes += [container_text(name, container) for name, container in containers(program).items()]
     body = "\n\n\n".join([*classes, *texts])
     used = [record.name for tree in records.values() for record in tree.classes if uses(body, record.name)]
     return render(
@@ -42,7 +44,7 @@ def model(program: Program, layout: ParameterLayout, records: dict[str, Records]
         model=prose(program.model),
         imports=Code(", ".join(sorted({"State", "Weights", *used, *(["CONSTANTS"] if "CONSTANTS[" in body else [])}))),
         functional=Code("import torch.nn.functional as F\n" if "F." in body else ""),
-        namedtuple=Code("from typing import Any, NamedTuple\n\n" if classes else ""),
+        namedtuple=Code("from typing import Any, NamedTuple\n\n" if "(NamedTuple)" in body else ""),
         body=Code(body),
     )
 

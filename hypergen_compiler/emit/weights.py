@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from hypergen_compiler.emit.header import header
-from hypergen_compiler.emit.literals import literal, tensor_literal
+from hypergen_compiler.emit.literals import indexed_literal, literal, tensor_literal
 from hypergen_compiler.emit.names import Namespace
 from hypergen_compiler.emit.records import Field, Record, Records, build_records
 from hypergen_compiler.emit.text import Code, prose, render
@@ -41,7 +41,7 @@ def weights(program: Program, layout: ParameterLayout, records: dict[str, Record
         state_records=Code("".join(f"{record_text(r)}\n\n\n" for r in state.classes if r is not state.root)),
         rows=Code("\n".join(layout_rows(layout))),
         size=Code(str(layout.size)),
-        emitted=Code(str(layout.trained)),
+        emitted=Code("SIZE" if layout.trained == layout.size else str(layout.trained)),
         step=Code(str(64 // layout.dtype.itemsize)),
         tied=Code(tied_text(layout)),
         dtype=literal(layout.dtype),
@@ -102,8 +102,9 @@ def element_text(path: str, record: Record | None) -> str:
 
 
 def formatted_element(prefix: str, record: Record | None) -> str:
-    place = f"at + {literal(prefix + '.')} + str(i)"
-    return f"tensors[{place}]" if record is None else f'{record.name}.read(tensors, {place} + ".")'
+    if record is None:
+        return f"tensors[at + {indexed_literal(prefix + '.', 'i', '')}]"
+    return f"{record.name}.read(tensors, at + {indexed_literal(prefix + '.', 'i', '.')})"
 
 
 def layout_rows(layout: ParameterLayout) -> list[str]:
@@ -130,17 +131,21 @@ def block_rows(block: Sequence[Slot], prefix: str, first: int, count: int, strid
     numbers = f"range({count})" if first == 0 else f"range({first}, {first + count})"
     return [
         "    *(",
-        f"        ({literal(prefix + '.')} + str(i) + name, shape, {start} + {stride} * {turn} + offset)",
+        f"        ({indexed_name(prefix)}, shape, {start} + {stride} * {turn} + offset)",
         f"        for i in {numbers}",
         "        for name, shape, offset in (",
         *(
-            f"            ({literal(slot.name[len(prefix) + 1 + len(str(first)) :])}, {literal(slot.shape)}, "
+            f"            ({literal(slot.name[len(prefix) + 2 + len(str(first)) :])}, {literal(slot.shape)}, "
             f"{slot.offset - start}),"
             for slot in block
         ),
         "        )",
         "    ),",
     ]
+
+
+def indexed_name(prefix: str) -> Code:
+    return Code(f'{indexed_literal(prefix + ".", "i", ".")[:-1]}{{name}}"')
 
 
 def repeated_blocks(slots: Sequence[Slot], start: int) -> tuple[str, int, int, int, int] | None:

@@ -88,6 +88,7 @@ def build_regions(entry: Entry, mode_name: str | None) -> Region:
     inner = root
     while len(inner.items) == 1 and isinstance(inner.items[0], Region):
         inner = inner.items[0]
+        inner.is_merged = True
         root.names.update(inner.scope.arguments)
     root.inner = inner.scope
     return root
@@ -114,9 +115,8 @@ def mark_functions(region: Region, inlined: set[Any], keys: dict[int, Any]) -> N
             mark_functions(item, inlined, keys)
     calls = sum(1 for _ in region.nodes())
     wrapper = len(region.items) == 1 and isinstance(region.items[0], Region)
-    region.is_function = region.is_entry or (
-        calls >= SMALL_FUNCTION and not wrapper and keys[id(region)] not in inlined
-    )
+    kept = calls >= SMALL_FUNCTION and not wrapper and not region.is_merged and keys[id(region)] not in inlined
+    region.is_function = region.is_entry or kept
 
 
 class Folder:

@@ -88,6 +88,7 @@ class Region:
     bases: dict[str, str] = field(default_factory=dict)
     function: Function | None = None
     is_function: bool = False
+    is_merged: bool = False
     grad: bool = True
     names: dict[Any, str] = field(default_factory=dict)
     inner: Scope | None = None

@@ -65,8 +65,9 @@ def print_infix(call: Invocation) -> Expression:
     """`x + y`, whether the model wrote the operator or the method; a method with options stays one."""
     if call.kwargs or len(call.args) != 2:
         return print_plain(call)
-    short = call.short
-    return infix(call.args[0], call.args[1], short.strip("_") if short.startswith("__") else METHODS[short])
+    name = call.short.strip("_") if call.short.startswith("__") else METHODS[call.short]
+    left, right = reversed(call.args) if call.reflected else call.args
+    return infix(left, right, name)
 
 
 @prints(*(f"Tensor.__r{name}__" for name in INFIX), "Tensor.rsub")

@@ -22,6 +22,7 @@ class Expression:
     precedence: int = ATOM
     value: Any = UNKNOWN
     items: tuple[Expression, ...] | None = None
+    tensor: bool = False
 
 
 def parenthesized(expression: Expression, precedence: int) -> str:

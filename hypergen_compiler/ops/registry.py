@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.ops.custom import print_apply
 from hypergen_compiler.ops.expression import ATOM, UNKNOWN, Expression, literal_expression, parenthesized
 from hypergen_compiler.ops.signatures import REQUIRED, signature
 
@@ -34,6 +35,7 @@ class Invocation:
     where: str | None = None
     device: str | None = None
     takes_tensors: bool = True
+    reflected: bool = False
 
     @property
     def short(self) -> str:
@@ -58,6 +60,8 @@ def registered() -> tuple[str, ...]:
 
 def print_call(invocation: Invocation) -> Expression:
     """The expression for a call, or the statement where it writes."""
+    if hasattr(invocation.function, "autograd_function"):
+        return print_apply(invocation.function, invocation.args)
     printer = PRINTERS.get(invocation.name)
     return printer(invocation) if printer else print_plain(invocation)
 
@@ -125,6 +129,10 @@ def call_text(invocation: Invocation, head: str, *, skip_first: bool = False, ex
             parts.append(argument.text)
     for name, argument in invocation.kwargs.items():
         argument = simplified(name, argument)
+        if argument.tensor and not left_out and fits and names[len(parts) : len(parts) + 1] == [name]:
+            parts.append(argument.text)
+            continue
+        left_out = True
         if name != "device" and not is_default(argument, defaults.get(name, REQUIRED)):
             parts.append(f"{name}={argument.text}")
     return Expression(f"{head}({', '.join([*parts, *extra])})")

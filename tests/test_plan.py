@@ -1,0 +1,138 @@
+"""The plan: ranks from budgets, encoders from inputs, and refusals."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.fx
+
+from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.layout import ParameterLayout, Slot
+from hypergen_compiler.plan import BYTES, Plan, plan
+from hypergen_compiler.program import Affine, Entry, Input, Program
+
+N = Affine(1)
+IMAGE = Input("x", (N, 1, 28, 28), torch.float32)
+
+
+def program(*inputs: Input, loss: str | None = "loss") -> Program:
+    entry = Entry("loss", "model.py:7", inputs, torch.fx.Graph(), None, ((),))
+    return Program("vae", "VAE", "model.VAE()", (entry,), (), (), loss=loss)
+
+
+def layout(size: int, trained: int | None = None) -> ParameterLayout:
+    return ParameterLayout((Slot("weight", (size,), 0),), trained or size, size)
+
+
+def choose(budget: str | int | None, size: int = 1000) -> Plan:
+    return plan(program(IMAGE), layout(size), budget)
+
+
+def refusal(budget: str | int, size: int = 1000) -> HyperGenError:
+    with pytest.raises(HyperGenError) as error:
+        choose(budget, size)
+    return error.value
+
+
+@pytest.mark.parametrize(
+    ("budget", "rank"),
+    [
+        ("2x", 1),
+        ("9x", 8),
+        ("9.9X", 8),
+        ("33x", 32),
+        ("1000x", 32),
+        (17 * 16_000, 16),
+        (17 * 16_000 - 1, 15),
+        ("272000", 16),
+        ("272kB", 16),
+        (" 0.16 MB ", 9),
+        ("1GiB", 32),
+    ],
+)
+def test_rank_is_what_the_budget_holds(budget, rank):
+    assert choose(budget).rank == rank
+
+
+def test_without_a_budget_the_rank_is_16_and_falls_for_huge_models():
+    assert choose(None).rank == 16
+    assert choose(None, 4 * 2**30 // BYTES // 5).rank == 4
+    assert choose(None, 2**40).rank == 1
+
+
+def test_only_trained_elements_cost():
+    whole = plan(program(IMAGE), layout(1000), "9x")
+    part = plan(program(IMAGE), layout(1000, trained=500), 9 * 16_000)
+    assert (whole.rank, part.rank) == (8, 17)
+    assert part.parameters < plan(program(IMAGE), layout(1000), "18x").parameters
+
+
+def test_predicted_bytes_are_those_of_value_gradient_and_moments():
+    chosen = choose("9x")
+    assert chosen.bytes == 16 * chosen.parameters
+    encoder = (16 + 1) * 32 + (16 * 32 + 1) * 32 + 64 * 8
+    assert chosen.parameters == 1000 * 9 + encoder
+
+
+@pytest.mark.parametrize("budget", ["1.9x", 31_999, "1 kB", "0"])
+def test_too_small_a_budget_names_the_smallest_that_works(budget):
+    error = refusal(budget)
+    assert error.code == "HG303"
+    assert "32,000 bytes" in error.remedy
+    assert choose(32_000).rank == 1
+
+
+@pytest.mark.parametrize("budget", ["much", "-5", "", "64 M B", "2xx", "1e9", True, -3])
+def test_what_is_no_size_is_refused(budget):
+    assert refusal(budget).code == "HG105"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "rows"),
+    [
+        (Input("x", (N, 3, 4, 4), torch.float32), "image", 0),
+        (Input("x", (N, 3, 2, 2), torch.float32), "image", 0),
+        (Input("x", (N, 1, 8, 8), torch.uint8, 0, 255), "image", 255),
+        (Input("x", (N, 784), torch.float32), "vector", 0),
+        (Input("x", (N, 5, 7), torch.float64), "vector", 0),
+        (Input("x", (N,), torch.float32), "vector", 0),
+        (Input("x", (N, 6), torch.bool), "vector", 0),
+        (Input("x", (N, 16), torch.int64, 0, 9), "tokens", 10),
+        (Input("x", (N, 16), torch.int64, 0, 9, vocabulary=27), "tokens", 27),
+        (Input("x", (N,), torch.int64, 0, 9), "label", 10),
+    ],
+)
+def test_encoder_suits_the_input(value, kind, rows):
+    (part,) = plan(program(value), layout(100), None).encoder
+    assert (part.kind, part.rows, part.shape) == (kind, rows, value.shape[1:])
+
+
+def test_several_inputs_have_a_part_each_and_fixed_values_none():
+    inputs = IMAGE, Input("beta", None, value=0.5), Input("labels", (N,), torch.int64, 0, 9)
+    chosen = plan(program(*inputs), layout(100), None)
+    assert [(part.name, part.kind) for part in chosen.encoder] == [("x", "image"), ("labels", "label")]
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        (IMAGE, Input("table", (5, 3), torch.float32)),
+        (Input("x", (12, N), torch.float32),),
+        (Input("x", (N, N), torch.float32),),
+        (Input("n", None),),
+    ],
+)
+def test_a_dataset_has_a_row_per_item(inputs):
+    with pytest.raises(HyperGenError) as error:
+        plan(program(*inputs), layout(100), None)
+    assert error.value.code == "HG104"
+    assert error.value.where == "model.py:7"
+    without_loss = plan(program(*inputs, loss=None), layout(100), None)
+    assert len(without_loss.encoder) == (inputs[0] is IMAGE)
+
+
+def test_rows_for_people():
+    rows = dict(choose("9x").describe())
+    assert rows["head"] == "low-rank with a learned base, rank 8"
+    assert rows["reads"] == "x: image 1 x 28 x 28"
+    assert rows["budget"] == "9x"

@@ -20,6 +20,7 @@ from hypergen_compiler.errors import HyperGenError, HyperGenWarning, Progress
 from hypergen_compiler.formatting import formatted, formatter
 from hypergen_compiler.layout import ParameterLayout, lay_out
 from hypergen_compiler.manifest import MANIFEST, Origin, describe_package, manifest_text
+from hypergen_compiler.observation import warmed
 from hypergen_compiler.package import Package
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.plan import plan as make_plan
@@ -53,6 +54,7 @@ class Request:
 class Design:
     """Everything that is known before text is written."""
 
+    model: nn.Module
     points: tuple[EntryPoint, ...]
     program: Program
     layout: ParameterLayout
@@ -85,11 +87,11 @@ def publish(
         with staged(files | {MANIFEST: manifest_text(manifest)}, target) as folder:
             progress("verifying it against the model")
             verify_package(
-                folder, name, request.model, found.points, batches=TRIED, start=True, process=process
+                folder, name, found.model, found.points, batches=TRIED, start=True, process=process
             ).require()
             check_target(target, force=force)
             swap_in(folder, target)
-    return Package(target, manifest, request.model, found.points)
+    return Package(target, manifest, found.model, found.points)
 
 
 def design(request: Request, name: str, progress: Progress = ignore) -> Design:
@@ -104,8 +106,9 @@ def design(request: Request, name: str, progress: Progress = ignore) -> Design:
         )
         sample = None
     points = entry_points(request.model, request.example, loss=request.loss, sample=sample, entries=request.entries)
+    model = warmed(request.model, points)
     program = capture(
-        request.model,
+        model,
         points,
         name=name,
         source=request.description or describe_model(request.model),
@@ -114,7 +117,7 @@ def design(request: Request, name: str, progress: Progress = ignore) -> Design:
     )
     layout = lay_out(program)
     progress("planning the hypernetwork")
-    return Design(points, program, layout, make_plan(program, layout, request.budget))
+    return Design(model, points, program, layout, make_plan(program, layout, request.budget))
 
 
 def entry_name(entry: str | Callable[..., Any] | None, fallback: str) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.prepare import seeded
 from hypergen_compiler.compare import Comparison, compare_gradients, compare_outputs, compare_states
 from hypergen_compiler.observation import (
@@ -20,6 +21,7 @@ from hypergen_compiler.observation import (
     perturb,
     preserved,
     preserved_buffers,
+    warmed,
 )
 from hypergen_compiler.verification import Check, Verification
 from hypergen_compiler.verify_process import VerificationProcess, WorkerFailure
@@ -47,24 +49,42 @@ def verify_package(
 
     In training and evaluation mode, at each batch size, with the model's own weights and with perturbed ones. With
     `start` also that the package starts from the model's present weights and buffers. A batch size at which the model
-    itself fails is skipped with a note. The model is left as it was. Raises HG602 if the package does not import.
+    itself fails is skipped with a note; a model without values, or too large to run here, is not compared at all. The
+    model is left as it was. Raises HG602 if the package does not import.
     """
     notes: list[str] = []
-    with nullcontext(process) if process else VerificationProcess() as worker, preserved(model):
+    model = warmed(model, entry_points)
+    with nullcontext(process) if process else VerificationProcess() as worker:
         worker.load(folder, name)
-        checks = [compare_start(worker, model)] if start else []
-        for weights in ("own", "perturbed"):
-            if weights == "perturbed":
-                perturb(model, SEED)
-            try:
-                worker.hold(parameters_of(model), buffers_of(model))
-            except WorkerFailure as failure:
-                checks.append(Check("pack", "any", 0, weights, "run", False, False, str(failure)))
-                continue
-            for point in entry_points:
-                for training in (True, False):
-                    checks += compare_calls(worker, model, point, weights, training, batches, notes)
+        if needs_faking(model):
+            return Verification((), ("not compared with the model, which has no values or is too large to run here",))
+        with preserved(model):
+            checks = compare_all(worker, model, entry_points, batches, start, notes)
     return Verification(tuple(checks), tuple(notes))
+
+
+def compare_all(
+    worker: VerificationProcess,
+    model: nn.Module,
+    entry_points: Sequence[EntryPoint],
+    batches: Sequence[int],
+    start: bool,
+    notes: list[str],
+) -> list[Check]:
+    """The checks of every entry point; they leave the model's weights changed."""
+    checks = [compare_start(worker, model)] if start else []
+    for weights in ("own", "perturbed"):
+        if weights == "perturbed":
+            perturb(model, SEED)
+        try:
+            worker.hold(parameters_of(model), buffers_of(model))
+        except WorkerFailure as failure:
+            checks.append(Check("pack", "any", 0, weights, "run", False, False, str(failure)))
+            continue
+        for point in entry_points:
+            for training in (True, False):
+                checks += compare_calls(worker, model, point, weights, training, batches, notes)
+    return checks
 
 
 def run_package(

@@ -48,6 +48,17 @@ class Lossless(nn.Module):
         return self(x).square().mean()
 
 
+class Growing(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.LazyLinear(4)
+
+    def loss(self, x: Tensor) -> Tensor:
+        if not hasattr(self, "scale"):
+            self.register_buffer("scale", torch.full((4,), 0.5))
+        return (self.layer(x) * self.scale - x).square().mean()
+
+
 def items(n: int) -> tuple[Tensor]:
     return (torch.rand(n, 4, generator=torch.Generator().manual_seed(n)),)
 
@@ -150,6 +161,13 @@ class TestCompiling:
             package = hypergen.compile(Lossless(), items, out=tmp_path / "small", loss="energy")
         assert package.manifest["loss"] == "energy" and package.manifest["sample"] is None
         assert package.verify().ok
+
+    def test_a_model_that_grows_in_its_first_call(self, tmp_path):
+        model = Growing()
+        package = hypergen.compile(model, items, out=tmp_path / "small", sample=None)
+        assert package.verify().ok and hypergen.verify(package.path, Growing()).ok
+        assert {slot["name"] for slot in package.manifest["layout"]["slots"]} == {"layer.weight", "layer.bias"}
+        assert not hasattr(model, "scale") and isinstance(model.layer.weight, nn.UninitializedParameter)
 
     def test_a_network_alone(self, tmp_path):
         package = hypergen.compile(

@@ -22,7 +22,8 @@ __all__ = ["RETURNED", "is_reflected", "is_transparent", "location", "naming_fra
 TORCH = os.path.dirname(torch.__file__) + os.sep
 STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-EXAMPLES = HERE + "examples" + os.sep  # models that HyperGen bundles are a user's code like any other
+# Models and recipes that HyperGen bundles are a user's code like any other.
+USER_CODE = (HERE + "examples" + os.sep, HERE + "recipes" + os.sep)
 RETURNED = "return"
 TRANSPARENT_WRAPPERS = frozenset(
     "_call_impl _wrapped_call_impl inner decorate_context wrapper handle_torch_function checkpoint _fn apply fn".split()
@@ -34,7 +35,7 @@ def is_torch(code: CodeType) -> bool:
 
 
 def is_ours(code: CodeType) -> bool:
-    return code.co_filename.startswith(HERE) and not code.co_filename.startswith(EXAMPLES)
+    return code.co_filename.startswith(HERE) and not code.co_filename.startswith(USER_CODE)
 
 
 @cache

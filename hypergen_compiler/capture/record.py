@@ -153,7 +153,7 @@ def error_place(error: Exception) -> str | None:
     """The innermost line of the user's that the error passed through."""
     for entry in reversed(traceback.extract_tb(error.__traceback__)):
         file = entry.filename
-        ours = file.startswith(frames.HERE) and not file.startswith(frames.EXAMPLES)
+        ours = file.startswith(frames.HERE) and not file.startswith(frames.USER_CODE)
         standard = file.startswith(frames.STANDARD_LIBRARY) and "site-packages" not in file
         if not ours and not standard and not file.startswith((frames.TORCH, "<")):
             return f"{os.path.basename(file)}:{entry.lineno}"

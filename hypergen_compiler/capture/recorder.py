@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from hypergen_compiler.capture import frames
 from hypergen_compiler.capture.fake import RANDOM_WITHOUT_VALUES
+from hypergen_compiler.capture.steps import current_iteration, shortened
 from hypergen_compiler.capture.tape import Call, Escape, Ref, Scope, Tape, Written, fill, references, tensors
 
 __all__ = ["Recorder", "qualified_name"]
@@ -105,6 +106,7 @@ class Recorder(TorchFunctionMode):
             fill(tuple(args), self.argument),
             fill(dict(kwargs), self.argument),
             grad=torch.is_grad_enabled(),
+            iteration=current_iteration(),
             where=frames.location(frame),
         )
         used = tensors((args, kwargs))
@@ -215,7 +217,7 @@ class Recorder(TorchFunctionMode):
 def run(recorder: Recorder, call: Callable[..., Any], module: nn.Module, inputs: tuple[Any, ...]) -> Any:
     """Runs an entry point under the recorder."""
     before = sys.getprofile()
-    with whole_autograd_functions(), recorder:
+    with whole_autograd_functions(), shortened(), recorder:
         if recorder.with_scopes:
             sys.setprofile(recorder.profile)
         try:

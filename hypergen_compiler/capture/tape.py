@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
+from hypergen_compiler.capture.steps import Iteration
+
 __all__ = ["Call", "Ref", "Scope", "Tape", "Written", "fill", "references", "same_values", "tensors"]
 
 
@@ -72,6 +74,7 @@ class Call:
     where: str | None = None
     mode: str | None = None
     reflected: bool = False
+    iteration: Iteration | None = None
 
 
 @dataclass

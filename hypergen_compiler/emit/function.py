@@ -137,7 +137,7 @@ class Printer:
         variables = [column.variable for column in loop.columns]
         sources = [self.column_source(loop, column) for column in loop.columns]
         if not sources:
-            self.lines.append(f"for _ in range({loop.count}):")
+            self.lines.append(f"for _ in range({loop.turns}):")
         elif len(sources) == 1:
             self.lines.append(f"for {variables[0]} in {sources[0]}:")
         else:
@@ -154,7 +154,7 @@ class Printer:
 
     def column_source(self, loop: Loop, column: Column) -> str:
         if column.kind == "index":
-            return f"range({loop.count})"
+            return f"range({loop.turns})"
         if column.kind == "number":
             return displayed([self.number(leaf).text for leaf in column.values])
         if column.kind == "value":

@@ -54,7 +54,8 @@ class Locals:
         region = self.flow.region
         names = dict(region.names) if region.is_entry else region.scope.arguments
         for leaf in self.signature_leaves():
-            given = leaf.meta.get("input") if isinstance(leaf, torch.fx.Node) else None
+            is_input = self.function.entry is not None and isinstance(leaf, torch.fx.Node)
+            given = leaf.meta.get("input") if is_input else None
             if given is not None and given.is_batch:
                 self.names[leaf] = given.name
                 continue

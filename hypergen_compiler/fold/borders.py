@@ -7,6 +7,7 @@ from typing import Any
 import torch.fx
 
 from hypergen_compiler.capture.graph import nodes_in
+from hypergen_compiler.capture.steps import Iteration
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold.items import (
     Call,
@@ -76,7 +77,17 @@ def make_call(region: Region) -> Call:
         random=any(item.random for item in region.body),
         writes=frozenset().union(*(item.writes for item in region.body)),
         mode=modes.pop() if len(modes) == 1 else None,
+        iteration=outer_iteration(region),
     )
+
+
+def outer_iteration(region: Region) -> Iteration | None:
+    """The repetition that a call stands in, which is not one that runs inside of it."""
+    found = [node.meta["call"].iteration for node in region.nodes()]
+    repetitions = {id(iteration.repetition) for iteration in found if iteration is not None}
+    if None in found or len(repetitions) > 1 or len({iteration.number for iteration in found}) > 1:
+        return None
+    return found[0]
 
 
 def assign_bases(region: Region, records: dict[str, Records]) -> None:

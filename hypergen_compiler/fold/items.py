@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.fx
 
+from hypergen_compiler.capture.steps import Iteration
 from hypergen_compiler.capture.tape import Scope
 from hypergen_compiler.program import Affine, Choice, Entry, Ratio, project
 
@@ -131,6 +132,10 @@ class Operation:
     def mode(self) -> str | None:
         return self.node.meta["mode"]
 
+    @property
+    def iteration(self) -> Iteration | None:
+        return self.node.meta["call"].iteration
+
 
 @dataclass(eq=False)
 class Call:
@@ -144,6 +149,7 @@ class Call:
     random: bool
     writes: frozenset[Any]
     mode: str | None
+    iteration: Iteration | None
 
     @property
     def grad(self) -> bool:

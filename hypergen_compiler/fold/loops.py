@@ -13,7 +13,9 @@ from typing import Any
 
 import torch.fx
 
+from hypergen_compiler.capture.steps import Iteration, Repetition
 from hypergen_compiler.emit.records import Records, Steps
+from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.fold.borders import relative_steps
 from hypergen_compiler.fold.items import Call, Const, Item, Leaf, Operation, Part, Region, Weight, is_const
 
@@ -43,7 +45,8 @@ class Loop:
 
     `places` tells, for a leaf (item, leaf) of the first iteration, the column or carried value that stands there;
     `carried` maps a value to what it is before the first iteration; `last` maps the last iteration's values to the
-    first's; `gathered` maps a first iteration's value to all of its kind.
+    first's; `gathered` maps a first iteration's value to all of its kind. `repeated` is the number of iterations that
+    the recorded ones stand for.
     """
 
     start: int
@@ -54,6 +57,12 @@ class Loop:
     carried: dict[torch.fx.Node, Leaf] = field(default_factory=dict)
     last: dict[torch.fx.Node, torch.fx.Node] = field(default_factory=dict)
     gathered: dict[torch.fx.Node, list[torch.fx.Node]] = field(default_factory=dict)
+    repeated: int | None = None
+
+    @property
+    def turns(self) -> int:
+        """How often the loop runs: more often than it was recorded where three iterations stand for all."""
+        return self.repeated or self.count
 
     @property
     def end(self) -> int:
@@ -64,10 +73,48 @@ def plan_loops(region: Region, records: dict[str, Records]) -> list[int | Loop]:
     """Positions and loops that cover a body in order; at each place the longest loop that holds."""
     body, plan, position = region.body, [], 0
     while position < len(body):
-        loop = longest_loop(region, position, records)
+        iteration = body[position].iteration
+        if iteration is not None and runs_here(body, iteration):
+            loop = shortened_loop(region, position, iteration, records)
+        else:
+            loop = longest_loop(region, position, records)
         plan.append(position if loop is None else loop)
         position = position + 1 if loop is None else loop.end
     return plan
+
+
+def shortened_loop(region: Region, start: int, first: Iteration, records: dict[str, Records]) -> Loop:
+    """The loop of which `steps` recorded a few iterations. Raises HG204 where they are not alike."""
+    body, lengths = region.body, []
+    position = start
+    while position < len(body) and is_part_of(body[position].iteration, first.repetition):
+        number = body[position].iteration.number
+        lengths += [0] * (number + 1 - len(lengths))
+        lengths[number] += 1
+        position += 1
+    period, count = lengths[0], len(lengths)
+    alike = set(lengths) == {period} and repetitions(body, start, period) >= count
+    loop = Search(region, start, period, count, records).find() if alike else None
+    if loop is None or loop.gathered or any(c.kind != "index" for c in loop.columns):
+        where = body[start].node.meta["where"] if isinstance(body[start], Operation) else body[start].region.scope.where
+        raise HyperGenError(
+            "HG204",
+            "the iterations of a loop over hypergen.steps are not alike",
+            where=where,
+            remedy="Let them differ in numbers that follow the index linearly and in what is carried over; "
+            "put other numbers into a tensor and index it.",
+        )
+    loop.repeated = first.repetition.count
+    return loop
+
+
+def runs_here(body: Sequence[Item], first: Iteration) -> bool:
+    """Whether the loop itself is in this body, and not around a call of it."""
+    return any(is_part_of(item.iteration, first.repetition) and item.iteration != first for item in body)
+
+
+def is_part_of(iteration: Iteration | None, repetition: Repetition) -> bool:
+    return iteration is not None and iteration.repetition is repetition
 
 
 def longest_loop(region: Region, start: int, records: dict[str, Records]) -> Loop | None:

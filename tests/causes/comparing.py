@@ -125,7 +125,12 @@ def compare(ours: Observed, theirs: Observed, tolerance: float, label: str) -> N
         assert name in ours.gradients, f"{label}: no gradient of {name}"
         bound = max(GRADIENT_TOLERANCE, tolerance) * float(gradient.abs().max()) + 1e-7 if gradient.numel() else 0.0
         torch.testing.assert_close(
-            ours.gradients[name], gradient, rtol=1e-4, atol=bound, equal_nan=True, msg=lambda m, n=name: f"{label}: gradient of {n}: {m}"
+            ours.gradients[name],
+            gradient,
+            rtol=1e-4,
+            atol=bound,
+            equal_nan=True,
+            msg=lambda m, n=name: f"{label}: gradient of {n}: {m}",
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from hypergen_compiler.emit.files import stored_tensors
 from hypergen_compiler.emit.model import model as model_text
 from hypergen_compiler.emit.weights import all_records
 from hypergen_compiler.emit.weights import weights as weights_text
+from hypergen_compiler.errors import HyperGenError, HyperGenWarning
 from hypergen_compiler.layout import lay_out
 from hypergen_compiler.program import Program
 
@@ -107,22 +109,39 @@ def snapshot(model: nn.Module) -> Any:
 def check(emit: Callable[..., Emitted]) -> Callable[..., Emitted]:
     """`check(model, example, ...)`: emits the model and compares every entry point with it.
 
-    In both modes, at sizes that were not recorded, with the model's own and with moved weights, two calls in a row:
-    outputs, state, random generator, changed inputs, and gradients of weights and inputs. Outputs are equal bit for bit
+    In both modes, at sizes that were not recorded, and at the last of them with moved weights too; two calls in a row
+    where there is state: outputs, state, random generator, changed inputs, and gradients of weights and inputs. Outputs are equal bit for bit
     unless `tolerance` is given.
     """
 
-    def check_model(model: nn.Module, example: Any, *, sizes=SIZES, modes=(True, False), tolerance=0.0, calls=2, **names):
+    def check_model(model: nn.Module, example: Any, *, sizes=SIZES, modes=(True, False), tolerance=0.0, **names):
         emitted = emit(model, example, **names)
+        calls = 2 if emitted.program.buffers else 1
         for entry in emitted.program.entries:
             call, given = call_and_example(entry.name, example, names)
-            for training, size, moved in itertools.product(modes, sizes, (False, True)):
+            runs = [*((size, False) for size in sizes), (sizes[-1], True)]
+            for training, (size, moved) in itertools.product(modes, runs):
                 label = f"{entry.name}, {'training' if training else 'evaluation'}, n={size}, {'moved' if moved else 'own'} weights"
                 compare_runs(emitted, model, call, entry.name, given, training, size, moved, tolerance, calls, label)
         compare_names(emitted, model)
         return emitted
 
     return check_model
+
+
+@pytest.fixture
+def refused(emit: Callable[..., Emitted]) -> Callable[..., HyperGenError]:
+    """`refused(code, model, example, where=file)`: the error that the compiler refuses with, at a line of that file."""
+
+    def refuse(code: str, model: nn.Module, example: Any, where: str | None = None, **names: Any) -> HyperGenError:
+        with pytest.raises(HyperGenError) as caught, warnings.catch_warnings():
+            warnings.simplefilter("ignore", HyperGenWarning)
+            emit(model, example, **names)
+        assert caught.value.code == code, caught.value
+        assert where is None or (caught.value.where or "").startswith(f"{where}:"), caught.value
+        return caught.value
+
+    return refuse
 
 
 def call_and_example(name: str, example: Any, names: dict[str, Any]) -> tuple[Callable[..., Any], Callable[[int], Any]]:

@@ -12,7 +12,9 @@ from torch import nn
 
 def timestep_embedding(t, dim, max_period=10000):
     half = dim // 2
-    freqs = torch.exp(-math.log(max_period) * torch.arange(start=0, end=half, dtype=torch.float32) / half).to(device=t.device)
+    freqs = torch.exp(-math.log(max_period) * torch.arange(start=0, end=half, dtype=torch.float32) / half).to(
+        device=t.device
+    )
     args = t[:, None].float() * freqs[None]
     embedding = torch.cat([torch.cos(args), torch.sin(args)], dim=-1)
     if dim % 2:
@@ -46,7 +48,9 @@ class DiTBlock(nn.Module):
         self.norm1 = nn.LayerNorm(hidden, elementwise_affine=False, eps=1e-6)
         self.qkv, self.proj, self.heads = nn.Linear(hidden, 3 * hidden), nn.Linear(hidden, hidden), heads
         self.norm2 = nn.LayerNorm(hidden, elementwise_affine=False, eps=1e-6)
-        self.mlp = nn.Sequential(nn.Linear(hidden, 2 * hidden), nn.GELU(approximate="tanh"), nn.Linear(2 * hidden, hidden))
+        self.mlp = nn.Sequential(
+            nn.Linear(hidden, 2 * hidden), nn.GELU(approximate="tanh"), nn.Linear(2 * hidden, hidden)
+        )
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(hidden, 6 * hidden, bias=True))
         nn.init.constant_(self.adaLN_modulation[-1].weight, 0)
         nn.init.constant_(self.adaLN_modulation[-1].bias, 0)
@@ -135,7 +139,11 @@ def repeat_kv(x, n_rep):
     bs, slen, n_kv_heads, head_dim = x.shape
     if n_rep == 1:
         return x
-    return x[:, :, :, None, :].expand(bs, slen, n_kv_heads, n_rep, head_dim).reshape(bs, slen, n_kv_heads * n_rep, head_dim)
+    return (
+        x[:, :, :, None, :]
+        .expand(bs, slen, n_kv_heads, n_rep, head_dim)
+        .reshape(bs, slen, n_kv_heads * n_rep, head_dim)
+    )
 
 
 class LlamaBlock(nn.Module):
@@ -206,7 +214,9 @@ class TorchEncoder(nn.Module):
     def __init__(self, norm_first=False, activation="relu"):
         super().__init__()
         self.embed = nn.Linear(3, 8)
-        layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.1, batch_first=True, norm_first=norm_first, activation=activation)
+        layer = nn.TransformerEncoderLayer(
+            8, 2, 16, dropout=0.1, batch_first=True, norm_first=norm_first, activation=activation
+        )
         self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
 
     def forward(self, x):
@@ -245,7 +255,9 @@ class Attention(nn.Module):
 
 
 @pytest.mark.parametrize("need_weights", [False, True])
-@pytest.mark.parametrize("options", [{}, {"kdim": 6, "vdim": 6, "dropout": 0.1}, {"add_bias_kv": True, "bias": False}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"kdim": 6, "vdim": 6, "dropout": 0.1}, {"add_bias_kv": True, "bias": False}], ids=str
+)
 def test_multihead_attention(check, need_weights, options):
     def example(n):
         padding = torch.zeros(n, 4, dtype=torch.bool)

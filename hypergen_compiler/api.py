@@ -16,7 +16,8 @@ from hypergen_compiler.pipeline import Request, design, ignore, package_name, pu
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.rebuild import example_of, points_of, rebuild_model
 from hypergen_compiler.verification import Verification
-from hypergen_compiler.verify import run_package, verify_package
+from hypergen_compiler.verify import verify_package
+from hypergen_compiler.verify_alone import run_package
 
 __all__ = ["compile", "plan", "verify", "verify_folder"]
 

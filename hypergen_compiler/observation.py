@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
-from hypergen_compiler.capture.fake import needs_faking
-from hypergen_compiler.capture.prepare import fresh_copy, seeded
 from hypergen_compiler.verify_worker import describe, observe, weighted_sum
 
 if TYPE_CHECKING:
     from hypergen_compiler.capture.entry import EntryPoint
 
-__all__ = ["buffers_of", "observe_model", "parameters_of", "perturb", "preserved", "preserved_buffers", "warmed"]
+__all__ = ["buffers_of", "observe_model", "parameters_of", "perturb", "preserved", "preserved_buffers"]
 
 PERTURBATION = 0.05  # of each element: a parameter that must be positive stays so
-WARM_UP = 2  # the batch of a call that is only made for what it leaves behind
 FROM_ZERO = 0.01  # for elements that are zero, such as fresh biases, whose absence would not show
-
-
-def warmed(model: nn.Module, points: Sequence[EntryPoint]) -> nn.Module:
-    """The model itself or, if its first calls make parameters or buffers, a copy that has them, with the model's values.
-
-    One that cannot be copied, or has no values to run on, is taken to be complete.
-    """
-    if not any(map(is_lazy, model.parameters())) and needs_faking(model):
-        return model
-    copy = fresh_copy(model)
-    for point in points:
-        with seeded(), torch.no_grad(), suppress(Exception):  # a call that fails is reported when it is recorded
-            point.call(copy, *point.example(WARM_UP))
-    known, made = all_tensors(model), all_tensors(copy)
-    if known.keys() == made.keys() and not any(map(is_lazy, known.values())):
-        return model
-    with torch.no_grad():
-        for name in known.keys() & made.keys():
-            if not is_lazy(known[name]):
-                made[name].copy_(known[name])
-    return copy.train(model.training)
-
-
-def all_tensors(model: nn.Module) -> dict[str, Tensor]:
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
 @contextmanager

@@ -14,13 +14,13 @@ from typing import Any
 from torch import nn
 
 from hypergen_compiler.capture import EntryPoint, capture, entry_points
+from hypergen_compiler.capture.warm import warmed
 from hypergen_compiler.emit.files import emit
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning, Progress
 from hypergen_compiler.formatting import formatted, formatter
 from hypergen_compiler.layout import ParameterLayout, lay_out
 from hypergen_compiler.manifest import MANIFEST, Origin, describe_package, manifest_text
-from hypergen_compiler.observation import warmed
 from hypergen_compiler.package import Package
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.plan import plan as make_plan

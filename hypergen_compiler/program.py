@@ -171,7 +171,7 @@ class Program:
 
     `name` is the emitted package's, `model` the class's, `source` how the model was made, for headers and the manifest.
     `loss` and `sample` name the entries that training uses, or are None. `recorded_values` is False where the model
-    was too large to run and was recorded by shapes alone.
+    was too large to run and was recorded by shapes alone. `frozen` are sentences about decisions taken while recording.
     """
 
     name: str
@@ -185,6 +185,7 @@ class Program:
     sample: str | None = None
     constants: dict[str, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
     recorded_values: bool = True
+    frozen: tuple[str, ...] = ()
 
     def entry(self, name: str) -> Entry:
         return next(entry for entry in self.entries if entry.name == name)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.prepare import seeded
+from hypergen_compiler.capture.warm import warmed
 from hypergen_compiler.compare import Comparison, compare_gradients, compare_outputs, compare_states
 from hypergen_compiler.observation import (
     buffers_of,
@@ -21,18 +21,14 @@ from hypergen_compiler.observation import (
     perturb,
     preserved,
     preserved_buffers,
-    warmed,
 )
-from hypergen_compiler.verification import Check, Verification
+from hypergen_compiler.verification import BATCHES, SEED, Check, Verification
 from hypergen_compiler.verify_process import VerificationProcess, WorkerFailure
 
 if TYPE_CHECKING:
     from hypergen_compiler.capture.entry import EntryPoint
 
-__all__ = ["BATCHES", "run_package", "verify_package"]
-
-BATCHES = (1, 3, 17)  # none of them is a batch size that entry points are recorded at
-SEED = 20240131
+__all__ = ["verify_package"]
 
 
 def verify_package(
@@ -85,51 +81,6 @@ def compare_all(
             for training in (True, False):
                 checks += compare_calls(worker, model, point, weights, training, batches, notes)
     return checks
-
-
-def run_package(
-    folder: Path,
-    name: str,
-    examples: Mapping[str, Callable[[int], tuple[Any, ...]]],
-    *,
-    batches: Sequence[int] = BATCHES,
-) -> Verification:
-    """Runs every entry point of a package, with its own weights, where the model is not at hand to compare with.
-
-    `examples` gives the inputs of each entry point. Raises HG602 if the package does not import.
-    """
-    with VerificationProcess() as worker:
-        worker.load(folder, name)
-        try:
-            initial = worker.initial()
-            worker.hold(initial["parameters"], initial["buffers"])
-        except WorkerFailure as failure:
-            return Verification((Check("initial_weights", "any", 0, "own", "run", False, False, str(failure)),))
-        calls = itertools.product(examples.items(), ("training", "evaluation"))
-        checks = [check for call, mode in calls for check in run_calls(worker, *call, mode, batches)]
-    return Verification(tuple(checks))
-
-
-def run_calls(
-    worker: VerificationProcess,
-    entry: str,
-    example: Callable[[int], tuple[Any, ...]],
-    mode: str,
-    batches: Sequence[int],
-) -> list[Check]:
-    """A check for each batch size at which an entry point runs, or if it runs at none, for its last failure.
-
-    Without the model there is no telling whether it would run at a size that fails, such as 1 before a BatchNorm.
-    """
-    checks = []
-    for n in batches:
-        worker.run(entry, example(n), mode == "training", SEED + n)
-        try:
-            worker.answer()
-            checks.append(Check(entry, mode, n, "own", "run", True, False, "runs"))
-        except WorkerFailure as failure:
-            last = Check(entry, mode, n, "own", "run", False, False, str(failure))
-    return checks or [last]
 
 
 def compare_calls(

@@ -15,7 +15,8 @@ from hypergen_compiler.capture.entry import EntryPoint, entry_points
 from hypergen_compiler.compare import compare_gradients, compare_outputs, compare_states
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.verification import Verification
-from hypergen_compiler.verify import run_package, verify_package
+from hypergen_compiler.verify import verify_package
+from hypergen_compiler.verify_alone import run_package
 from hypergen_compiler.verify_process import VerificationProcess
 from hypergen_compiler.verify_worker import describe, weighted_sum
 

@@ -8,29 +8,49 @@ import torch
 
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.tape import Tape
+from hypergen_compiler.capture.warm import changing_decisions
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning
 from hypergen_compiler.program import Affine, Entry
 
 __all__ = ["check_escapes", "check_loss", "check_samples"]
 
+SOURCE_WORDS = {"parameter": "the weights", "buffer": "the state", "input": "the data", "constant": "a constant tensor"}
 
-def check_escapes(tape: Tape, point: EntryPoint) -> None:
-    """Values that left the graph: refused when they come from weights, warned of when from data or state."""
+
+def check_escapes(tape: Tape, point: EntryPoint, *, allow_frozen: bool = False) -> list[str]:
+    """Values that left the graph: refused when they come from weights, warned of when from data or state.
+
+    Returns a sentence for each that is allowed. Raises HG205 for weights unless `allow_frozen`.
+    """
+    changing = changing_decisions(tape)
+    if changing:
+        raise HyperGenError(
+            "HG204",
+            f"{point.name} takes a decision from state that it changes itself (`{changing[0].call.strip('_')}`)",
+            where=changing[0].where or point.origin,
+            remedy="The next call would decide otherwise. Use torch.where or tensor arithmetic; give BatchNorm a "
+            "momentum; finish initialising the model before compiling it.",
+        )
+    sentences = []
     for escape in tape.escapes:
         place = escape.where or point.origin
-        if "parameter" in escape.sources:
+        if "parameter" in escape.sources and not allow_frozen:
             raise HyperGenError(
                 "HG205",
                 f"{point.name} reads a value computed from weights into Python (`{escape.call.strip('_')}`)",
                 where=place,
-                remedy="A hypernetwork's weights may decide otherwise. Use torch.where or tensor arithmetic instead.",
+                remedy="A hypernetwork's weights may decide otherwise. Use torch.where or tensor arithmetic instead, or "
+                "pass allow_frozen=True (`--allow-frozen`) to keep what the model's own weights decide.",
             )
-        warnings.warn(
-            f"{point.name} takes a decision from the {' and '.join(sorted(escape.sources))} at {place} "
-            f"(`{escape.call.strip('_')}`); the package keeps what the example decided",
-            HyperGenWarning,
-            stacklevel=2,
+        sources = " and ".join(SOURCE_WORDS[source] for source in sorted(escape.sources))
+        sentences.append(
+            f"{point.name} takes a decision from {sources} at {place} (`{escape.call.strip('_')}`); "
+            "the package keeps what the example decided"
         )
+    sentences = list(dict.fromkeys(sentences))
+    for sentence in sentences:
+        warnings.warn(sentence, HyperGenWarning, stacklevel=2)
+    return sentences
 
 
 def check_loss(entry: Entry) -> None:

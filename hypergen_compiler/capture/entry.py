@@ -53,7 +53,7 @@ def entry_points(
         own = data
         if isinstance(call, tuple):
             call, own = call[0], batches(call[1])
-        if name not in {point.name for point in found if point.call == call}:
+        if name not in {point.name for point in found if call in (point.call, point.method)}:
             found.append(entry_point(model, name, call, own))
     names = [point.name for point in found]
     for name in names:

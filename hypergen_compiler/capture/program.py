@@ -9,7 +9,7 @@ import torch
 import torch.fx
 from torch import nn
 
-from hypergen_compiler.capture.checks import check_loss, check_samples
+from hypergen_compiler.capture.checks import check_escapes, check_loss, check_samples
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.graph import build_graph, nodes_in
@@ -33,17 +33,24 @@ def capture(
     source: str,
     loss: str | None = None,
     sample: str | None = None,
+    allow_frozen: bool = False,
 ) -> Program:
     """Records the entry points of `model`, which is left as it was, and describes its parameters and buffers.
+
+    `allow_frozen` keeps decisions that the model takes from its weights as they are now.
 
     Raises HG2xx for what cannot be recorded, each with the line of the user's code that is at fault.
     """
     sizes = batch_sizes(model)
     constants: dict[str, torch.Tensor] = {}
+    frozen: dict[str, None] = {}
     try:
-        entries = tuple(record(model, point, sizes, constants) for point in points)
+        entries = tuple(record(model, point, sizes, constants, frozen, allow_frozen) for point in points)
     except LazyModel as lazy:
-        return capture(warmed(lazy.args[0], model), points, name=name, source=source, loss=loss, sample=sample)
+        again = warmed(lazy.args[0], model)
+        return capture(
+            again, points, name=name, source=source, loss=loss, sample=sample, allow_frozen=allow_frozen
+        )
     by_name = {entry.name: entry for entry in entries}
     if loss is not None:
         check_loss(by_name[loss])
@@ -60,6 +67,7 @@ def capture(
         loss=loss,
         sample=sample,
         constants=constants,
+        frozen=tuple(frozen),
         recorded_values=not needs_faking(model),
     )
 
@@ -78,11 +86,17 @@ def warmed(called: nn.Module, original: nn.Module) -> nn.Module:
 
 
 def record(
-    model: nn.Module, point: EntryPoint, sizes: Sequence[int], constants: dict[str, torch.Tensor]
+    model: nn.Module,
+    point: EntryPoint,
+    sizes: Sequence[int],
+    constants: dict[str, torch.Tensor],
+    frozen: dict[str, None],
+    allow_frozen: bool,
 ) -> Entry:
     """One entry point in both modes: one program with `training` flags or, where they differ in more, two."""
     training = record_mode(model, point, sizes, training=True)
     evaluation = record_mode(model, point, sizes, training=False)
+    frozen.update(dict.fromkeys(check_escapes(training, point, allow_frozen=allow_frozen)))
     if merge_modes(training, evaluation) is not None:
         return make_entry(model, point, training, sizes, constants)
     other = make_entry(model, point, evaluation, sizes, constants)

@@ -6,19 +6,19 @@ import os
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
 
 from hypergen_compiler.capture import frames
-from hypergen_compiler.capture.checks import check_escapes
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.fake import faking, needs_faking
 from hypergen_compiler.capture.merge import merge_batches
 from hypergen_compiler.capture.outputs import describe
 from hypergen_compiler.capture.prepare import clear_caches, fresh_copy, outside_randomness_refused, seeded
 from hypergen_compiler.capture.recorder import Recorder, run
-from hypergen_compiler.capture.tape import Call, Ref, Tape, tensors
+from hypergen_compiler.capture.tape import Call, Ref, Tape, fill, references, tensors
 from hypergen_compiler.errors import HyperGenError
 
 __all__ = ["LazyModel", "record_mode", "tensor_names"]
@@ -41,7 +41,6 @@ def record_mode(model: nn.Module, point: EntryPoint, sizes: Sequence[int], *, tr
             raise
         except Exception as error:
             raise failure(point, error, size, sizes, training) from error
-    check_escapes(tapes[0], point)
     return merge_batches(tapes, sizes, point.name)
 
 
@@ -76,9 +75,8 @@ def record_on(
     tape.out = describe(output, lambda tensor: made_by_call(recorder, tensor, point), point.name, point.origin)
     made = tensors(output)
     tape.differentiable = bool(made) and made[0].requires_grad
-    for name, tensor in model.named_buffers():
-        if before[name] != id(tensor):
-            rebind(recorder, name, tensor)
+    buffers = dict(model.named_buffers())
+    rebind(recorder, [name for name, tensor in buffers.items() if before[name] != id(tensor)], buffers)
     return tape
 
 
@@ -99,17 +97,55 @@ def made_by_call(recorder: Recorder, tensor: torch.Tensor, point: EntryPoint) ->
     return ref
 
 
-def rebind(recorder: Recorder, name: str, tensor: torch.Tensor) -> None:
-    """A buffer that the run replaced is written as a copy into the old one, after everything else."""
-    tape, buffer = recorder.tape, Ref("buffer", name)
-    value = recorder.refs.get(id(tensor))
-    if value is None or buffer not in tape.storages:
-        return
-    tape.rebound[name] = value
-    writes = frozenset((tape.storages[buffer],))
-    copy = Call(torch.Tensor.copy_, "Tensor.copy_", (buffer, value), {}, grad=False, out=buffer, writes=writes)
-    copy.scope = tape.root
-    tape.calls.append(copy)
+def rebind(recorder: Recorder, names: Sequence[str], replaced: dict[str, torch.Tensor]) -> None:
+    """Buffers that the run replaced are written as copies into the old ones, after everything else.
+
+    Where an old value is still needed, by another such buffer or by a gradient, it is kept in a clone from the start.
+    """
+    tape = recorder.tape
+    bound = {Ref("buffer", name): recorder.refs.get(id(replaced[name])) for name in names}
+    bound = {buffer: value for buffer, value in bound.items() if value is not None}
+    tape.rebound = {str(buffer.key): value for buffer, value in bound.items()}
+    copies = []
+    for buffer in bound:
+        if is_needed_later(tape, buffer, bound):
+            copies.append(keep_in_clone(recorder, buffer))
+    tape.calls[:0] = copies
+    for name, value in tape.rebound.items():
+        buffer = Ref("buffer", name)
+        writes = frozenset((tape.storages[buffer],))
+        copy = Call(torch.Tensor.copy_, "Tensor.copy_", (buffer, value), {}, grad=False, out=buffer, writes=writes)
+        copy.scope = tape.root
+        tape.calls.append(copy)
+
+
+def is_needed_later(tape: Tape, buffer: Ref, bound: dict[Ref, Ref]) -> bool:
+    """Whether writing into a buffer would spoil what a gradient or another copy reads."""
+    storage = tape.storages[buffer]
+    if any(storage in call.writes for call in tape.calls):
+        return False
+    if any(tape.storages[value] == storage for other, value in bound.items() if other != buffer):
+        return True
+    reads = (call for call in tape.calls if call.tracked)
+    return any(tape.storages[ref] == storage for call in reads for ref in references((call.args, call.kwargs)))
+
+
+def keep_in_clone(recorder: Recorder, buffer: Ref) -> Call:
+    """A clone that stands for the buffer in all calls of the tape."""
+    tape = recorder.tape
+    value = Ref("value", len(tape.shapes))
+    tape.shapes[value], tape.dtypes[value] = tape.shapes[buffer], tape.dtypes[buffer]
+    tape.storages[value] = tape.storages[buffer]  # views that were taken of the buffer are now views of the clone
+
+    def instead(item: Any) -> Any:
+        return value if item == buffer else item
+
+    for call in tape.calls:
+        call.args, call.kwargs, call.out = (fill(part, instead) for part in (call.args, call.kwargs, call.out))
+    tape.rebound = {name: instead(ref) for name, ref in tape.rebound.items()}
+    clone = Call(torch.Tensor.clone, "Tensor.clone", (buffer,), {}, grad=False, out=value)
+    clone.scope = tape.root
+    return clone
 
 
 @contextmanager

@@ -56,7 +56,7 @@ class Recorder(TorchFunctionMode):
         self.tape = Tape()
         self.refs: dict[int, Ref] = {}
         self.alive: list[Any] = []
-        self.sources: dict[Ref, frozenset[str]] = {}
+        self.sources: dict[Ref, frozenset[Ref]] = {}
         self.scopes: dict[int, Scope] = {}
         self.paths = {id(child): path for path, child in module.named_modules()}
         for name, parameter in module.named_parameters():
@@ -72,7 +72,7 @@ class Recorder(TorchFunctionMode):
         self.tape.shapes[ref], self.tape.dtypes[ref] = tuple(tensor.shape), tensor.dtype
         self.tape.storages[ref] = storage_of(tensor)
         if ref.kind != "value":
-            self.sources[ref] = frozenset((ref.kind,))
+            self.sources[ref] = frozenset((ref,))
         return ref
 
     def argument(self, value: Any) -> Any:
@@ -113,6 +113,7 @@ class Recorder(TorchFunctionMode):
         versions = [version_of(tensor) for tensor in used]
         generator = torch.get_rng_state()
         output = function(*args, **kwargs)
+        call.tracked = any(tensor.requires_grad for tensor in tensors(output))
         call.random = short in RANDOM_WITHOUT_VALUES if self.fake else generator_moved(generator)
         call.writes = self.written_storages(call, used, versions)
         call.out = fill(output, self.result)
@@ -135,7 +136,9 @@ class Recorder(TorchFunctionMode):
         made = list(references(call.out))
         if not made and not call.writes and not call.random:
             if short in ESCAPES and sources and "distributions" not in frame.f_code.co_filename:
-                self.tape.escapes.append(Escape(sources, short, call.where))
+                kinds = frozenset(source.kind for source in sources)
+                buffers = frozenset(source for source in sources if source.kind == "buffer")
+                self.tape.escapes.append(Escape(kinds, buffers, short, call.where))
             return
         if call.name.rpartition(".")[2] in SHAPE_ONLY:
             sources = frozenset()

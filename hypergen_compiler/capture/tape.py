@@ -75,6 +75,7 @@ class Call:
     mode: str | None = None
     reflected: bool = False
     iteration: Iteration | None = None
+    tracked: bool = False
 
 
 @dataclass
@@ -99,6 +100,7 @@ class Escape(NamedTuple):
     """A value that left the graph, such as by `.item()`: what it was computed from, by which call, and where."""
 
     sources: frozenset[str]
+    buffers: frozenset[Ref]
     call: str
     where: str | None
 

@@ -108,7 +108,8 @@ class Printer:
     def find_device(self) -> str | None:
         """An expression for the device of what the function works on: of a tensor argument, else of a weight."""
         for leaf in self.region.arguments:
-            if isinstance(leaf, torch.fx.Node | Weight) and self.locals.names.get(leaf) not in self.rebound:
+            is_tensor = isinstance(leaf, Weight) or (isinstance(leaf, torch.fx.Node) and "shape" in leaf.meta)
+            if is_tensor and self.locals.names.get(leaf) not in self.rebound:
                 return f"{self.locals.names[leaf]}.device"
         for item in self.flow.body:
             for leaf in item.leaves:

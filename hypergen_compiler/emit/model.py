@@ -42,6 +42,7 @@ def model(program: Program, layout: ParameterLayout, records: dict[str, Records]
         "model.py.j2",
         header=header(program),
         model=prose(program.model),
+        frozen=Code("\n".join(f"- {prose(sentence)}" for sentence in program.frozen)) if program.frozen else None,
         imports=Code(", ".join(sorted({"State", "Weights", *used, *(["CONSTANTS"] if "CONSTANTS[" in body else [])}))),
         functional=Code("import torch.nn.functional as F\n" if "F." in body else ""),
         namedtuple=Code("from typing import Any, NamedTuple\n\n" if "(NamedTuple)" in body else ""),

@@ -151,9 +151,8 @@ def close_border(region: Region, users: dict[Any, list[Any]], records: dict[str,
             if not is_within(leaf, region, records):
                 arguments.append(leaf)
     if region.is_entry:
-        order = [node for node in region.entry.graph.nodes if node.op == "placeholder"]
-    else:
-        order = list(region.scope.arguments)
-    named = [node for node in order if node in arguments]
+        region.arguments = [node for node in region.entry.graph.nodes if node.op == "placeholder"]
+        return
+    named = [node for node in region.scope.arguments if node in arguments]
     region.arguments = named + [leaf for leaf in arguments if leaf not in named]
 

@@ -50,13 +50,12 @@ def entry_key(region: Region) -> Any:
     """Keeps apart entry points that cannot be called like an inner function: other inputs, containers as results."""
     if not region.is_entry:
         return None
-    placeholders = [node for node in region.entry.graph.nodes if node.op == "placeholder"]
     plain = region.entry.output
     simple = isinstance(plain, torch.fx.Node) or (
         type(plain) is tuple and all(isinstance(item, torch.fx.Node) for item in plain)
     )
     produced = all(node.op == "call_function" for node in region.results)
-    callable_inside = simple and produced and placeholders == region.arguments
+    callable_inside = simple and produced
     if callable_inside and region.mode_name is None and len(set(region.results)) == len(region.results):
         return None
     return ("entry", region.entry.name, region.mode_name)

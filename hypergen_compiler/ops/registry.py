@@ -15,7 +15,7 @@ import torch
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.ops.custom import print_apply
 from hypergen_compiler.ops.expression import ATOM, UNKNOWN, Expression, literal_expression, parenthesized
-from hypergen_compiler.ops.signatures import REQUIRED, signature
+from hypergen_compiler.ops.signatures import REQUIRED, positional, signature
 
 __all__ = ["Invocation", "call_text", "print_call", "prints", "receiver", "registered"]
 
@@ -113,6 +113,7 @@ def call_text(invocation: Invocation, head: str, *, skip_first: bool = False, ex
         parameters = parameters[1:]
     defaults = dict(parameters or ())
     names = list(defaults)
+    last = positional(invocation.name, invocation.function)
     fits = len(args) <= len(names)
     parts: list[str] = []
     left_out = False
@@ -129,7 +130,7 @@ def call_text(invocation: Invocation, head: str, *, skip_first: bool = False, ex
             parts.append(argument.text)
     for name, argument in invocation.kwargs.items():
         argument = simplified(name, argument)
-        if argument.tensor and not left_out and fits and names[len(parts) : len(parts) + 1] == [name]:
+        if argument.tensor and not left_out and fits and names[len(parts) : last][:1] == [name]:
             parts.append(argument.text)
             continue
         left_out = True

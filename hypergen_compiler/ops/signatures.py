@@ -8,7 +8,7 @@ import re
 from functools import cache
 from typing import Any
 
-__all__ = ["REQUIRED", "signature"]
+__all__ = ["REQUIRED", "positional", "signature"]
 
 REQUIRED = object()
 LONGEST = 500  # characters of a documented signature; a longer match has run into the prose
@@ -23,6 +23,19 @@ def signature(name: str, function: Any) -> tuple[tuple[str, Any], ...] | None:
         return documented(name, function)
     plain = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     return tuple((p.name, REQUIRED if p.default is p.empty else p.default) for p in plain)
+
+
+@cache
+def positional(name: str, function: Any) -> int:
+    """How many of a function's parameters may be given without their names."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):
+        text = (getattr(function, "__doc__", "") or "").strip().split("->")[0]
+        before, star, _ = text.partition("*,")
+        known = signature(name, function) or ()
+        return sum(1 for parameter, _ in known if re.search(rf"\b{parameter}\b", before)) if star else len(known)
+    return sum(1 for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
 
 
 def documented(name: str, function: Any) -> tuple[tuple[str, Any], ...] | None:

@@ -1,0 +1,94 @@
+"""What every recipe is: settings, a loss and, where it can draw samples, a sampler around a network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from hypergen_compiler.errors import HyperGenError
+
+__all__ = ["Conditional", "Recipe", "device_of", "refuse_unless"]
+
+Example = Callable[[int], tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Recipe(ABC):
+    """A loss and a sampler around a network; the fields are the settings.
+
+    Both are ordinary torch code that runs the network itself: they are recorded and printed like a user's own.
+    """
+
+    name: ClassVar[str]
+
+    def fitted(self, network: nn.Module, example: Example) -> Recipe:
+        """The recipe with the settings that follow from the network and from `example(n)`, a batch of n."""
+        return self
+
+    @property
+    def inputs(self) -> int:
+        """How many tensors the loss takes."""
+        return 1
+
+    @abstractmethod
+    def loss(self, network: nn.Module, x: Tensor) -> Tensor:
+        """x [n, ...] -> a scalar, or one number per item [n]"""
+
+    def sampler(self, network: nn.Module, inputs: int) -> Callable[[nn.Module, int], Any] | None:
+        """A function (network, n) that draws n items, None where the network cannot; the loss takes `inputs` tensors."""
+        return None
+
+
+@dataclass(frozen=True)
+class Conditional(Recipe):
+    """A recipe for networks that may take a condition with each item.
+
+    With `classes` the loss takes a label below it with each item, and the sampler draws labels uniformly and returns
+    them beside its samples. `shape` is an item's, found from the example. Other conditions are inputs of the loss, and
+    leave no sampler: there is nothing to draw them from.
+    """
+
+    shape: tuple[int, ...] | None = None
+    classes: int | None = None
+
+    def fitted(self, network: nn.Module, example: Example) -> Recipe:
+        return self if self.shape is not None else replace(self, shape=tuple(example(2)[0].shape[1:]))
+
+    @property
+    def inputs(self) -> int:
+        return 1 if self.classes is None else 2
+
+    def sampler(self, network: nn.Module, inputs: int) -> Callable[[nn.Module, int], Any] | None:
+        return self.sample if inputs == self.inputs else None
+
+    def sample(self, network: nn.Module, n: int) -> Tensor | tuple[Tensor, Tensor]:
+        """-> items [n, *shape], and with `classes` their labels [n]"""
+        start = self.start(n, device_of(network))
+        if self.classes is None:
+            return self.generate(network, start)
+        labels = torch.randint(self.classes, (n,), device=start.device)
+        return self.generate(network, start, labels), labels
+
+    def start(self, n: int, device: torch.device) -> Tensor:
+        """What sampling starts from: noise [n, *shape]."""
+        return torch.randn(n, *self.shape, device=device)
+
+    @abstractmethod
+    def generate(self, network: nn.Module, start: Tensor, *condition: Tensor) -> Tensor:
+        """What sampling starts from -> items [n, *shape]"""
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where the network's weights are."""
+    return next((tensor.device for tensor in (*network.parameters(), *network.buffers())), torch.device("cpu"))
+
+
+def refuse_unless(holds: bool, what: str, remedy: str) -> None:
+    """Raises HG105 for a setting that is not understood."""
+    if not holds:
+        raise HyperGenError("HG105", what, remedy=remedy)

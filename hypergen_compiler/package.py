@@ -65,7 +65,7 @@ class Package:
         for name in [name for name in sys.modules if name == self.name or name.startswith(f"{self.name}.")]:
             del sys.modules[name]
         package = import_package(self.path, self.name)
-        package.__hypergen__ = (str(self.path), content)
+        vars(package)["__hypergen__"] = (str(self.path), content)
         return package
 
 

@@ -9,6 +9,7 @@ or `Ratio`, values that differ between training and evaluation as `Choice`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ __all__ = [
     "Container",
     "Dimension",
     "Entry",
+    "Extent",
     "Input",
     "Module",
     "Parameter",
@@ -49,6 +51,26 @@ class Ratio:
 
     def at(self, n: int) -> float:
         return self.numerator / n
+
+
+@dataclass(frozen=True)
+class Extent:
+    """An integer that follows the second free size s (a sequence's length, a picture's side), and perhaps n.
+
+    The sum of `coefficient * n**i * s**j` over `terms` ((i, j), coefficient); `usual` is its value where the batch does
+    not matter and s is the example's, for shapes that are wanted as plain numbers.
+    """
+
+    terms: tuple[tuple[tuple[int, int], Fraction], ...]
+    usual: int = 0
+
+    def at(self, n: int, s: int) -> Fraction:
+        return sum((coefficient * n**i * s**j for (i, j), coefficient in self.terms), Fraction(0))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is s itself."""
+        return self.terms == (((0, 1), Fraction(1)),)
 
 
 @dataclass(frozen=True)
@@ -146,6 +168,7 @@ class Entry:
     `output` is the returned structure with graph nodes in the place of tensors; `shapes` are those of its tensors.
     `origin` is where the user wrote it, `file:line`, the file without its folder.
     `evaluation` is the entry of evaluation mode where the two modes are different programs, else None.
+    `free_size` is the name of the second free size, `length` or `side`, where the entry point has one.
     `differentiable` tells whether the first output carries a gradient to the weights.
     """
 
@@ -155,6 +178,7 @@ class Entry:
     graph: torch.fx.Graph = field(repr=False, compare=False)
     output: Any = field(repr=False, compare=False)
     shapes: tuple[tuple[Dimension, ...], ...] = ()
+    free_size: str | None = None
     differentiable: bool = True
     draws_random_numbers: bool = False
     evaluation: Entry | None = field(default=None, repr=False, compare=False)

@@ -96,13 +96,13 @@ def compare_calls(
     fails, since then nothing was compared."""
     mode = "training" if training else "evaluation"
     failures: list[str] = []
+    before = buffers_of(model)
     for n in batches:
         with seeded():
             inputs = point.example(n)
         worker.run(point.name, copies(inputs), training, SEED + n)
         try:
             with preserved_buffers(model):
-                before = buffers_of(model)
                 expected: dict[str, Any] | Exception = observe_model(model, point, copies(inputs), training, SEED + n)
         except Exception as error:
             expected = error

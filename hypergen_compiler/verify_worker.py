@@ -48,10 +48,11 @@ def describe(value: Any) -> Any:
 
 def record(value: Any) -> dict[str, Any] | None:
     """The named items of a NamedTuple, of torch's own kind of it, of a mapping or of a dataclass instance."""
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return dict(zip(value._fields, value, strict=True))
+    names = getattr(value, "_fields", None)
     if type(value).__module__ == "torch.return_types":
-        return dict(zip(type(value).__match_args__, value, strict=True))
+        names = getattr(type(value), "__match_args__", None)
+    if isinstance(value, tuple) and names is not None:
+        return dict(zip(names, value, strict=True))
     if hasattr(value, "keys") and hasattr(value, "__getitem__"):
         return {key: value[key] for key in value.keys()}  # noqa: SIM118, a mapping need not iterate over its keys
     if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):

@@ -20,13 +20,32 @@ Call = Callable[..., Any]
 
 @dataclass(frozen=True)
 class EntryPoint:
-    """A call to record: `call(model, *inputs)` on `inputs = example(n)` for a batch of n; `origin` is its `file:line`."""
+    """A call to record: `call(model, *inputs)` on `inputs = example(n)` for a batch of n; `origin` is its `file:line`.
+
+    An `example(n, size=32)` also gives other sequence lengths or picture sides, which are then free if they can be.
+    """
 
     name: str
     call: Call
     example: Callable[[int], tuple[Any, ...]]
     origin: str | None = None
     method: str | None = None
+
+    @property
+    def usual_size(self) -> int | None:
+        """The second size of the example, where `example(n, size)` takes one."""
+        return second_size(self.example)
+
+
+def second_size(example: Callable[..., Any]) -> int | None:
+    """The default of an example function's second parameter: a sequence's length, or a picture's side."""
+    try:
+        parameters = list(inspect.signature(example).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    if len(parameters) < 2 or type(parameters[1].default) is not int:
+        return None
+    return parameters[1].default
 
 
 def entry_points(
@@ -105,6 +124,9 @@ def batches(example: Any) -> Callable[[int], tuple[Any, ...]]:
     Further rows are made from the given ones by rotating their elements, which keeps every value in its range.
     """
     if callable(example) and not isinstance(example, torch.Tensor):
+        usual = second_size(example)
+        if usual is not None:
+            return lambda n, size=usual: as_tuple(example(n, size))
         return lambda n: as_tuple(example(n))
     given = as_tuple(example)
     present = [item for item in given if isinstance(item, torch.Tensor) and item.ndim]

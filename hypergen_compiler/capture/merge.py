@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any, NoReturn
 
 from hypergen_compiler.capture.tape import Call, Ref, Tape, same_values
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.program import Affine, Ratio
+from hypergen_compiler.program import Affine, Extent, Ratio
 
-__all__ = ["follow", "merge_batches"]
+__all__ = ["follow", "merge_batches", "merge_sizes"]
 
 
 class Mismatch(Exception):
@@ -59,6 +60,94 @@ def check_same_calls(tapes: Sequence[Tape], sizes: Sequence[int], entry: str) ->
             remedy="Control flow must depend on shapes alone: replace branches on values by torch.where, and loops whose "
             "length depends on the data or the batch by a fixed number of steps.",
         )
+
+
+def merge_sizes(usual: Tape, others: Sequence[Tape], points: Sequence[tuple[int, int]]) -> bool:
+    """Lets the numbers of a tape merged over batch sizes follow a second size too, of which `others` are runs.
+
+    `points` are (batch, size) of the usual run and of the others. Nothing is changed and False returned where the runs
+    are different programs: the size is then fixed.
+    """
+    if any([call.name for call in tape.calls] != [call.name for call in usual.calls] for tape in others):
+        return False
+    try:
+        found = [
+            (extend((call.args, call.kwargs), [(other.args, other.kwargs) for other in row], points))
+            for call, *row in zip(usual.calls, *(tape.calls for tape in others), strict=True)
+        ]
+        shapes = {ref: extend(shape, [tape.shapes[ref] for tape in others], points) for ref, shape in usual.shapes.items()}
+        for ref, value in usual.constants.items():
+            if any(not same_values(value, tape.constants[ref]) for tape in others):
+                return False
+    except (Mismatch, KeyError):
+        return False
+    for call, (args, kwargs) in zip(usual.calls, found, strict=True):
+        call.args, call.kwargs = args, kwargs
+    usual.shapes = shapes
+    return True
+
+
+def extend(merged: Any, others: Sequence[Any], points: Sequence[tuple[int, int]]) -> Any:
+    """A structure merged over batch sizes with the same structure from runs at other sizes; raises Mismatch."""
+    if isinstance(merged, Affine | Ratio) or type(merged) is int:
+        return extend_number(merged, others, points)
+    if isinstance(merged, slice):
+        parts = ("start", "stop", "step")
+        return slice(*(extend(getattr(merged, p), [getattr(o, p) for o in others], points) for p in parts))
+    if isinstance(merged, tuple | list) and not isinstance(merged, Ref):
+        if any(len(other) != len(merged) for other in others):
+            raise Mismatch([merged, *others])
+        items = [extend(item, [other[k] for other in others], points) for k, item in enumerate(merged)]
+        return type(merged)(*items) if hasattr(merged, "_fields") else type(merged)(items)
+    if isinstance(merged, dict):
+        return {key: extend(item, [other[key] for other in others], points) for key, item in merged.items()}
+    follow([merged, *others], [n for n, _ in points])
+    return merged
+
+
+def extend_number(merged: Any, others: Sequence[Any], points: Sequence[tuple[int, int]]) -> Any:
+    at_usual = [merged.at(n) if isinstance(merged, Affine | Ratio) else merged for n, _ in points]
+    if all(type(o) is type(v) and abs(o - v) <= 1e-12 * abs(v) for o, v in zip(others, at_usual[1:], strict=True)):
+        return merged
+    if isinstance(merged, Ratio) or any(type(other) is not int for other in others):
+        raise Mismatch([merged, *others])
+    values = [at_usual[0], *others]
+    for form in FORMS:
+        extent = fitted(form, values, points)
+        if extent is not None and (not isinstance(merged, int) or all(i == 0 for (i, _), _ in extent.terms)):
+            return extent
+    raise Mismatch([merged, *others])
+
+
+# Powers of (n, s) that a number may be made of, the simplest first.
+FORMS = (
+    ((0, 1),),
+    ((0, 1), (0, 0)),
+    ((1, 1),),
+    ((0, 2),),
+    ((1, 2),),
+    ((1, 1), (1, 0)),
+    ((0, 2), (0, 1), (0, 0)),
+)
+
+
+def fitted(form: Sequence[tuple[int, int]], values: Sequence[int], points: Sequence[tuple[int, int]]) -> Extent | None:
+    """The one combination of the form's powers that gives all values, or None."""
+    rows = [[Fraction(n**i * s**j) for i, j in form] + [Fraction(value)] for (n, s), value in zip(points, values, strict=True)]
+    width = len(form)
+    for column in range(width):
+        pivot = next((r for r in range(column, len(rows)) if rows[r][column]), None)
+        if pivot is None:
+            return None
+        rows[column], rows[pivot] = rows[pivot], rows[column]
+        rows[column] = [entry / rows[column][column] for entry in rows[column]]
+        for r in range(len(rows)):
+            if r != column and rows[r][column]:
+                rows[r] = [a - rows[r][column] * b for a, b in zip(rows[r], rows[column], strict=True)]
+    if any(row[-1] for row in rows[width:]):
+        return None
+    terms = tuple((power, rows[k][-1]) for k, power in enumerate(form) if rows[k][-1])
+    return Extent(terms, values[0])
 
 
 def refuse(mismatch: Mismatch, call: Call, entry: str) -> NoReturn:

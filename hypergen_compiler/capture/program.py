@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torch.fx
@@ -18,7 +19,7 @@ from hypergen_compiler.capture.modes import merge_modes
 from hypergen_compiler.capture.record import LazyModel, record_mode
 from hypergen_compiler.capture.tape import Tape, same_values
 from hypergen_compiler.errors import HyperGenWarning
-from hypergen_compiler.program import Buffer, Entry, Module, Parameter, Program
+from hypergen_compiler.program import Buffer, Dimension, Entry, Extent, Input, Module, Parameter, Program
 
 __all__ = ["batch_sizes", "capture"]
 
@@ -96,11 +97,17 @@ def record(
     """One entry point in both modes: one program with `training` flags or, where they differ in more, two."""
     training = record_mode(model, point, sizes, training=True)
     evaluation = record_mode(model, point, sizes, training=False)
+    if training.free_size != evaluation.free_size:
+        return record(model, with_fixed_size(point), sizes, constants, frozen, allow_frozen)
     frozen.update(dict.fromkeys(check_escapes(training, point, allow_frozen=allow_frozen)))
     if merge_modes(training, evaluation) is not None:
         return make_entry(model, point, training, sizes, constants)
     other = make_entry(model, point, evaluation, sizes, constants)
     return make_entry(model, point, training, sizes, constants, other)
+
+
+def with_fixed_size(point: EntryPoint) -> EntryPoint:
+    return replace(point, example=lambda n: point.example(n))
 
 
 def make_entry(
@@ -121,11 +128,23 @@ def make_entry(
         inputs=find_vocabularies(inputs, graph),
         graph=graph,
         output=output,
-        shapes=tuple(node.meta["shape"] for node in made),
+        shapes=tuple(tuple(map(usual, node.meta["shape"])) for node in made),
+        free_size=size_name(inputs) if tape.free_size is not None else None,
         differentiable=tape.differentiable,
         draws_random_numbers=any(node.meta.get("random") for node in graph.nodes),
         evaluation=evaluation,
     )
+
+
+def usual(dimension: Dimension | Extent) -> Dimension:
+    """A dimension as later stages know it: a free size is what it is in the example."""
+    return dimension.usual if isinstance(dimension, Extent) else dimension
+
+
+def size_name(inputs: Sequence[Input]) -> str:
+    """`side` for pictures, `length` for everything else."""
+    first = next(item for item in inputs if item.is_tensor)
+    return "side" if len(first.shape) == 4 else "length"
 
 
 def number_constants(graph: torch.fx.Graph, tape: Tape, constants: dict[str, torch.Tensor]) -> None:

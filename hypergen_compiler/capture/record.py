@@ -14,7 +14,7 @@ from torch import nn
 from hypergen_compiler.capture import frames
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.fake import faking, needs_faking
-from hypergen_compiler.capture.merge import merge_batches
+from hypergen_compiler.capture.merge import merge_batches, merge_sizes
 from hypergen_compiler.capture.outputs import describe
 from hypergen_compiler.capture.prepare import clear_caches, fresh_copy, outside_randomness_refused, seeded
 from hypergen_compiler.capture.recorder import Recorder, run
@@ -36,34 +36,61 @@ def record_mode(model: nn.Module, point: EntryPoint, sizes: Sequence[int], *, tr
     tapes = []
     for size in sizes:
         try:
-            tapes.append(record_run(model, point, size, training, scopes=not tapes))
+            tapes.append(record_run(model, point, (size,), training, scopes=not tapes))
         except (HyperGenError, LazyModel):
             raise
         except Exception as error:
             raise failure(point, error, size, sizes, training) from error
-    return merge_batches(tapes, sizes, point.name)
+    merged = merge_batches(tapes, sizes, point.name)
+    if point.usual_size is not None:
+        merged.free_size = follow_size(model, point, sizes, merged, training)
+    return merged
 
 
-def record_run(model: nn.Module, point: EntryPoint, size: int, training: bool, *, scopes: bool) -> Tape:
-    """One run on a copy of the model, or on the model itself where the entry point holds on to it."""
+def follow_size(
+    model: nn.Module, point: EntryPoint, sizes: Sequence[int], merged: Tape, training: bool
+) -> int | None:
+    """Records at other sequence lengths or picture sides; the usual one where the numbers of all runs follow it.
+
+    A picture's side must often be a multiple of some power of two, and a sequence no longer than the example.
+    """
+    usual = point.usual_size
+    for tried in ((usual * 2, usual * 3), (usual // 2, usual - 1, usual - 3), (usual // 2, usual * 2)):
+        points = [(size, other) for size, other in zip(sizes * 2, tried, strict=False) if other > 0]
+        try:
+            others = [record_run(model, point, place, training, scopes=False) for place in points]
+        except (HyperGenError, LazyModel):
+            raise
+        except Exception:  # noqa: S112  (a size that the model refuses is no size to follow)
+            continue
+        if merge_sizes(merged, others, [(sizes[0], usual), *points]):
+            return usual
+    return None
+
+
+def record_run(model: nn.Module, point: EntryPoint, sizes: tuple[int, ...], training: bool, *, scopes: bool) -> Tape:
+    """One run on a copy of the model, or on the model itself where the entry point holds on to it.
+
+    `sizes` are what the example is made for: the batch, and perhaps a second size.
+    """
     clear_caches()
     if needs_faking(model):
         with faking(model) as fake:
-            return record_on(fake, point, size, training, scopes=scopes, fake=True)
+            return record_on(fake, point, sizes, training, scopes=scopes, fake=True)
     copy = fresh_copy(model)
-    tape = record_on(copy, point, size, training, scopes=scopes)
+    tape = record_on(copy, point, sizes, training, scopes=scopes)
     own = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
     if copy is not model and own & tape.constant_ids:
         with restored(model):
-            return record_on(model, point, size, training, scopes=scopes)
+            return record_on(model, point, sizes, training, scopes=scopes)
     return tape
 
 
 def record_on(
-    model: nn.Module, point: EntryPoint, size: int, training: bool, *, scopes: bool, fake: bool = False
+    model: nn.Module, point: EntryPoint, sizes: tuple[int, ...], training: bool, *, scopes: bool, fake: bool = False
 ) -> Tape:
     with seeded():
-        inputs = point.example(size)
+        inputs = point.example(*sizes)
     model.train(training)
     before = tensor_names(model)
     recorder = Recorder(model, tensors(inputs), scopes=scopes, fake=fake)

@@ -39,6 +39,8 @@ def qualified_name(function: Callable[..., Any]) -> str:
     if hasattr(function, "__objclass__"):
         return f"Tensor.{name}"
     resolved = resolve_name(function) or f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', name)}"
+    if resolved.startswith("torch.functional.") and getattr(torch, name, None) is function:
+        return f"torch.{name}"
     return resolved.replace("torch.Tensor.", "Tensor.")
 
 

@@ -94,6 +94,7 @@ class Tape:
     escapes: list[Escape] = field(default_factory=list)
     root: Scope = field(default_factory=Scope)
     constant_ids: set[int] = field(default_factory=set)
+    free_size: int | None = None
 
 
 class Escape(NamedTuple):

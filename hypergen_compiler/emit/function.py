@@ -20,7 +20,7 @@ from hypergen_compiler.fold.borders import is_within, relative_steps
 from hypergen_compiler.fold.items import is_const, is_number
 from hypergen_compiler.ops import ATOM, Expression, Invocation, parenthesized, print_call
 from hypergen_compiler.ops.expression import UNKNOWN, literal_expression
-from hypergen_compiler.program import Affine, Choice, Program, Ratio
+from hypergen_compiler.program import Affine, Choice, Extent, Program, Ratio
 
 __all__ = ["WIDTH", "PrintedFunction", "print_function"]
 
@@ -60,7 +60,9 @@ class Printer:
     ):
         self.function, self.program, self.records, self.flow = function, program, records, flow
         self.region = function.model
-        self.locals = Locals(flow, taken)
+        self.size_name = self.region.root_entry.free_size or "size"
+        sized = function.size_from is not None or function.takes_size
+        self.locals = Locals(flow, taken | {self.size_name} if sized else taken)
         function.number_names = tuple(dict.fromkeys(self.locals.numbers.values()))
         self.lines: list[str] = []
         self.too_long: int | None = None
@@ -90,6 +92,8 @@ class Printer:
         names = [*self.function.spaces, *self.locals.arguments, *self.function.number_names]
         if self.function.takes_batch:
             names.append("n")
+        if self.function.takes_size:
+            names.append(self.size_name)
         if self.function.uses_training or self.function.entry is not None:
             names.append("training")
         return tuple(names)
@@ -99,6 +103,9 @@ class Printer:
         if self.function.batch_from is not None:
             place, dimension = self.function.batch_from
             yield self.argument_name(place), dimension, "n"
+        if self.function.size_from is not None:
+            place, dimension = self.function.size_from
+            yield self.argument_name(place), dimension, self.size_name
         for (place, dimension), name in self.sizes.items():
             yield self.argument_name(place), dimension, name
 
@@ -298,7 +305,7 @@ class Printer:
 
     def argument(self, value: Any, leaves: Iterator[Expression]) -> Expression:
         """An argument as text; tensors and numbers come from `leaves`, in order."""
-        if isinstance(value, torch.fx.Node | Affine | Ratio | Choice) or is_number(value):
+        if isinstance(value, torch.fx.Node | Affine | Extent | Ratio | Choice) or is_number(value):
             return next(leaves)
         if isinstance(value, slice):
             parts = [self.argument(part, leaves) for part in (value.start, value.stop, value.step)]
@@ -384,6 +391,8 @@ class Printer:
             if value.offset:
                 return Expression(f"{text} {'+' if value.offset > 0 else '-'} {abs(value.offset)}", 11)
             return Expression(text, ATOM if value.slope == 1 else 12)
+        if isinstance(value, Extent):
+            return extent_expression(value, self.size_name)
         if isinstance(value, Ratio):
             return Expression(f"{literal(value.numerator)} / n", 12)
         if isinstance(value, Choice):
@@ -408,6 +417,19 @@ class Printer:
             return Expression(f"CONSTANTS[{literal(leaf.name)}]{moved}")
         text = tensor_literal(value)
         return Expression(text[:-1] + f", device={self.device})" if self.device else text)
+
+
+def extent_expression(extent: Extent, size: str) -> Expression:
+    """`n * length`, `side // 2`, `length + 1`."""
+    texts = []
+    for (batches, sizes), coefficient in extent.terms:
+        factors = ["n"] * batches + [size] * sizes
+        if abs(coefficient.numerator) != 1 or not factors:
+            factors.insert(0, str(abs(coefficient.numerator)))
+        text = " * ".join(factors) + (f" // {coefficient.denominator}" if coefficient.denominator != 1 else "")
+        texts.append(("- " if coefficient < 0 else "+ " if texts else "") + text)
+    joined = " ".join(texts)
+    return Expression(joined, 11 if len(texts) > 1 else 12 if " " in joined else ATOM)
 
 
 def displayed(texts: list[str]) -> str:

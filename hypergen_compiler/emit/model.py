@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch.fx
 
-from hypergen_compiler.emit.function import PrintedFunction, print_function
+from hypergen_compiler.emit.function import PrintedFunction, extent_expression, print_function
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.names import Namespace, identifier, snake
 from hypergen_compiler.emit.outputs import containers
@@ -16,7 +16,7 @@ from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.fold import Const, Folded, Function, Part, Weight, fold
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.ops.custom import autograd_classes
-from hypergen_compiler.program import Affine, Program
+from hypergen_compiler.program import Affine, Extent, Program
 
 __all__ = ["model", "name_functions"]
 
@@ -96,7 +96,7 @@ def annotated(printed: PrintedFunction, place: int, records: dict[str, Records])
         return f"{name}: {record_type(function, name, records)}"
     tensors = len(signature_leaves(function))
     if place >= len(spaces) + tensors:
-        return f"{name}: int" if name == "n" else name
+        return f"{name}: {number_type(function, place - len(spaces) - tensors)}"
     leaf = signature_leaves(function)[place - len(spaces)]
     if isinstance(leaf, Part):
         return f"{name}: {records[leaf.space].nodes[leaf.path][1].name}"
@@ -104,6 +104,15 @@ def annotated(printed: PrintedFunction, place: int, records: dict[str, Records])
     if item is not None and not item.is_tensor:
         return f"{name}: int" if item.name == "n" else name
     return f"{name}: Tensor"
+
+
+def number_type(function: Function, place: int) -> str:
+    """Of a number that differs between members; the batch size and the free size are integers."""
+    if place >= len(function.parameters):
+        return "int"
+    i, j = function.parameters[place][0]
+    values = [member.body[i].leaves[j].value for member in function.members]
+    return "float" if any(isinstance(value, float) for value in values) else "int"
 
 
 def signature_leaves(function: Function) -> list:
@@ -149,16 +158,16 @@ def signature_shapes(function: Function) -> str:
             members = [leaf]
         else:
             members = [member.arguments[place] for member in function.members]
-        texts.append(common_shape(members))
+        texts.append(common_shape(members, function))
     return ", ".join(text for text in texts if text)
 
 
 def result_shapes(function: Function) -> str:
     columns = zip(*(member.results for member in function.members), strict=False)
-    return ", ".join(common_shape(list(column)) for column in columns)
+    return ", ".join(common_shape(list(column), function) for column in columns)
 
 
-def common_shape(nodes: Sequence) -> str:
+def common_shape(nodes: Sequence, function: Function) -> str:
     """The shape that tensors share, `[n, ...]` where they differ, nothing for what is no tensor."""
     shapes = {node.meta["shape"] for node in nodes if isinstance(node, torch.fx.Node) and "shape" in node.meta}
     if not shapes:
@@ -166,10 +175,13 @@ def common_shape(nodes: Sequence) -> str:
     if len({len(shape) for shape in shapes}) > 1:
         return "[...]"
     columns = zip(*shapes, strict=True)
-    return "[" + ", ".join(size(column[0]) if len(set(column)) == 1 else "_" for column in columns) + "]"
+    name = function.model.root_entry.free_size or "size"
+    return "[" + ", ".join(size(column[0], name) if len(set(column)) == 1 else "_" for column in columns) + "]"
 
 
-def size(dimension: int | Affine) -> str:
+def size(dimension: int | Affine | Extent, name: str) -> str:
+    if isinstance(dimension, Extent):
+        return extent_expression(dimension, name).text
     if not isinstance(dimension, Affine):
         return str(dimension)
     text = "n" if dimension.slope == 1 else f"{dimension.slope}n"

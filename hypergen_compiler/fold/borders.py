@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import torch.fx
@@ -21,7 +22,7 @@ from hypergen_compiler.fold.items import (
     is_const,
     walk,
 )
-from hypergen_compiler.program import Affine, project
+from hypergen_compiler.program import Affine, Extent, project
 
 __all__ = ["assign_bases", "close_border", "describe_body", "is_within", "relative_steps"]
 
@@ -66,6 +67,8 @@ def make_call(region: Region) -> Call:
     leaves += [region.body[i].leaves[j] for (i, j), *_ in function.parameters]
     if function.takes_batch:
         leaves.append(Const(Affine(1)))
+    if function.takes_size:
+        leaves.append(Const(Extent((((0, 1), Fraction(1)),))))
     kinds = tuple("number" if is_const(leaf) else type(leaf).__name__ for leaf in leaves)
     modes = {item.mode for item in region.body}
     return Call(

@@ -8,7 +8,8 @@ import torch.fx
 
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold.borders import is_within, relative_steps
-from hypergen_compiler.fold.items import Const, Constant, Leaf, Part, Region, Weight, is_const, is_number
+from hypergen_compiler.fold.items import Const, Constant, Leaf, Part, Region, Weight, is_const
+from hypergen_compiler.program import Extent
 
 __all__ = ["explanation", "number_places", "region_key", "split_group"]
 
@@ -94,7 +95,7 @@ def independent(members: list[Region], places: list[tuple[int, int]]) -> set[Any
 def explanation(members: list[Region], i: int, j: int) -> tuple[int, int] | None:
     """(argument, dimension) whose size is this number in every member, or None."""
     values = [member.body[i].leaves[j].value for member in members]
-    if any(not is_number(value) or not isinstance(value, int) for value in values):
+    if any(not isinstance(value, int | Extent) or isinstance(value, bool) for value in values):
         return None
     for place in range(len(members[0].arguments)):
         arguments = [member.arguments[place] for member in members]

@@ -11,7 +11,7 @@ import torch.fx
 
 from hypergen_compiler.capture.steps import Iteration
 from hypergen_compiler.capture.tape import Scope
-from hypergen_compiler.program import Affine, Choice, Entry, Ratio, project
+from hypergen_compiler.program import Affine, Choice, Entry, Extent, Ratio, project
 
 __all__ = [
     "Call",
@@ -99,6 +99,14 @@ class Region:
     def is_entry(self) -> bool:
         return self.parent is None
 
+    @property
+    def root_entry(self) -> Entry:
+        """The entry point that the region is part of."""
+        region = self
+        while region.parent is not None:
+            region = region.parent
+        return region.entry
+
     def nodes(self) -> Iterator[torch.fx.Node]:
         for item in self.items:
             if isinstance(item, Region):
@@ -164,7 +172,8 @@ class Function:
     """A group of equal regions, printed once after the first, `model`.
 
     `parameters` are groups of places (item, leaf) whose numbers differ between members and become arguments;
-    `explained` are places whose number is always `arguments[a].shape[d]`.
+    `explained` are places whose number is always `arguments[a].shape[d]`. The batch size and the second free size are
+    read from an argument's shape (`batch_from`, `size_from`), or taken as arguments where none shows them.
     """
 
     members: list[Region]
@@ -172,6 +181,8 @@ class Function:
     explained: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     batch_from: tuple[int, int] | None = None
     takes_batch: bool = False
+    size_from: tuple[int, int] | None = None
+    takes_size: bool = False
     spaces: tuple[str, ...] = ()
     uses_batch: bool = False
     uses_training: bool = False
@@ -214,7 +225,7 @@ def walk(value: Any, leaf: Callable[[Leaf], Any]) -> Any:
         found = leaf_of(value)
         leaf(found)
         return type(found).__name__
-    if is_number(value) or isinstance(value, Affine | Ratio | Choice):
+    if is_number(value) or isinstance(value, Affine | Extent | Ratio | Choice):
         leaf(Const(value))
         return "mode" + repr(value) if isinstance(value, Choice) else "number"
     if isinstance(value, slice):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch.fx
 
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold.borders import is_within
 from hypergen_compiler.fold.equality import explanation, number_places
-from hypergen_compiler.fold.items import Call, Const, Function, Part, Weight
-from hypergen_compiler.program import Affine, Choice, Ratio
+from hypergen_compiler.fold.items import Call, Const, Function, Part, Region, Weight
+from hypergen_compiler.program import Affine, Choice, Extent, Ratio
 
 __all__ = ["describe_function"]
 
@@ -19,35 +22,49 @@ def describe_function(function: Function, records: dict[str, Records]) -> None:
     groups: dict[tuple[tuple[str, str], ...], list[tuple[int, int]]] = {}
     for i, j in number_places(model):
         column = tuple(member.body[i].leaves[j].key() for member in members)
-        if len(set(column)) == 1:
+        if len(set(column)) == 1 and not isinstance(model.body[i].leaves[j].value, Extent):
             continue
         found = explanation(members, i, j)
         if found is not None:
             function.explained[i, j] = found
-        else:
+        elif len(set(column)) > 1:
             groups.setdefault(column, []).append((i, j))
     function.parameters = list(groups.values())
     leaves = [leaf for item in model.body for leaf in item.leaves]
     within = {leaf[0] for leaf in leaves if isinstance(leaf, Weight | Part) and is_within(leaf, model, records)}
     function.spaces = ("w", "state") if function.entry is not None else tuple(s for s in ("w", "state") if s in within)
     values = [leaf.value for leaf in leaves if isinstance(leaf, Const)]
-    function.uses_batch = any(isinstance(value, Affine | Ratio) for value in values)
+    function.uses_batch = any(uses_batch(value) for value in values)
     function.uses_training = any(isinstance(value, Choice) for value in values) or any(
         item.mode is not None or (isinstance(item, Call) and item.function.uses_training) for item in model.body
     )
     if function.uses_batch:
-        function.batch_from = batch_source(function)
+        function.batch_from = shape_source(function, lambda size: size == Affine(1))
         function.takes_batch = function.batch_from is None and function.entry is None
+    given = {*function.explained, *(place for places in function.parameters for place in places)}
+    sized = [leaf_value(model, place) for place in number_places(model) if place not in given]
+    if any(isinstance(value, Extent) for value in sized):
+        function.size_from = shape_source(function, lambda size: isinstance(size, Extent) and size.is_plain)
+        function.takes_size = function.size_from is None
 
 
-def batch_source(function: Function) -> tuple[int, int] | None:
-    """(argument, dimension) that is the batch size in every member, or None."""
+def uses_batch(value: Any) -> bool:
+    in_extent = isinstance(value, Extent) and any(power for (power, _), _ in value.terms)
+    return isinstance(value, Affine | Ratio) or in_extent
+
+
+def leaf_value(region: Region, place: tuple[int, int]) -> Any:
+    return region.body[place[0]].leaves[place[1]].value
+
+
+def shape_source(function: Function, is_wanted: Callable[[Any], bool]) -> tuple[int, int] | None:
+    """(argument, dimension) whose size is the wanted one in every member, or None."""
     for place in range(len(function.model.arguments)):
         arguments = [member.arguments[place] for member in function.members]
         if any(not isinstance(argument, torch.fx.Node) for argument in arguments):
             continue
         shapes = [argument.meta.get("shape", ()) for argument in arguments]
         for dimension in range(min(map(len, shapes), default=0)):
-            if all(shape[dimension] == Affine(1) for shape in shapes):
+            if all(is_wanted(shape[dimension]) for shape in shapes):
                 return place, dimension
     return None

@@ -16,7 +16,7 @@ def check_levels(levels: str) -> None:
     refuse_unless(
         levels in KINDS,
         f"levels={levels!r} is not understood",
-        "It is unit for data in [0, 1], symmetric for [-1, 1], any for data without bounds, or auto to tell by the example.",
+        "It is unit for data in [0, 1], symmetric for [-1, 1], any for unbounded data, or auto to tell by the example.",
     )
 
 

@@ -39,9 +39,13 @@ class Recipe(ABC):
     def loss(self, network: nn.Module, x: Tensor) -> Tensor:
         """x [n, ...] -> a scalar, or one number per item [n]"""
 
-    def sampler(self, network: nn.Module, inputs: int) -> Callable[[nn.Module, int], Any] | None:
-        """A function (network, n) that draws n items, None where the network cannot; the loss takes `inputs` tensors."""
-        return None
+    @abstractmethod
+    def sample(self, network: nn.Module, n: int) -> Any:
+        """-> n items like x, and what else the loss takes with them"""
+
+    def can_sample(self, network: nn.Module, inputs: int) -> bool:
+        """Whether `sample` draws from this network, whose loss takes `inputs` tensors."""
+        return inputs == self.inputs
 
 
 @dataclass(frozen=True)
@@ -63,23 +67,22 @@ class Conditional(Recipe):
     def inputs(self) -> int:
         return 1 if self.classes is None else 2
 
-    def sampler(self, network: nn.Module, inputs: int) -> Callable[[nn.Module, int], Any] | None:
-        return self.sample if inputs == self.inputs else None
-
     def sample(self, network: nn.Module, n: int) -> Tensor | tuple[Tensor, Tensor]:
         """-> items [n, *shape], and with `classes` their labels [n]"""
-        start = self.start(n, device_of(network))
+        x = self.begin(n, device_of(network))
         if self.classes is None:
-            return self.generate(network, start)
-        labels = torch.randint(self.classes, (n,), device=start.device)
-        return self.generate(network, start, labels), labels
+            x = self.generate(network, x)
+            return x
+        labels = torch.randint(self.classes, (n,), device=x.device)
+        x = self.generate(network, x, labels)
+        return x, labels
 
-    def start(self, n: int, device: torch.device) -> Tensor:
+    def begin(self, n: int, device: torch.device) -> Tensor:
         """What sampling starts from: noise [n, *shape]."""
         return torch.randn(n, *self.shape, device=device)
 
     @abstractmethod
-    def generate(self, network: nn.Module, start: Tensor, *condition: Tensor) -> Tensor:
+    def generate(self, network: nn.Module, x: Tensor, *condition: Tensor) -> Tensor:
         """What sampling starts from -> items [n, *shape]"""
 
 

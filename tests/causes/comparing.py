@@ -101,7 +101,7 @@ def describe(value: Any) -> Any:
     if hasattr(value, "__dataclass_fields__"):
         return "record", {name: describe(getattr(value, name)) for name in value.__dataclass_fields__}
     if isinstance(value, dict):
-        return type(value) is dict and "dict" or "record", {key: describe(item) for key, item in value.items()}
+        return "dict" if type(value) is dict else "record", {key: describe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return type(value).__name__, dict(enumerate(map(describe, value)))
     return value
@@ -154,7 +154,7 @@ def compare_tensors(ours: Any, theirs: Tensor, tolerance: float, label: str) -> 
     )
 
 
-def compare_names(emitted: Emitted, model: nn.Module) -> None:
+def compare_names(emitted: Any, model: nn.Module) -> None:
     """Weights and state together are the model's own state_dict again."""
     weights = emitted.weights
     flat = weights.initial_weights()

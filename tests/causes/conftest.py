@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from hypergen_compiler.capture import capture, entry_points
 from hypergen_compiler.capture.entry import batches
@@ -110,8 +110,8 @@ def check(emit: Callable[..., Emitted]) -> Callable[..., Emitted]:
     """`check(model, example, ...)`: emits the model and compares every entry point with it.
 
     In both modes, at sizes that were not recorded, and at the last of them with moved weights too; two calls in a row
-    where there is state: outputs, state, random generator, changed inputs, and gradients of weights and inputs. Outputs are equal bit for bit
-    unless `tolerance` is given.
+    where there is state: outputs, state, random generator, changed inputs, and gradients of weights and inputs.
+    Outputs are equal bit for bit unless `tolerance` is given.
     """
 
     def check_model(model: nn.Module, example: Any, *, sizes=SIZES, modes=(True, False), tolerance=0.0, **names):
@@ -121,7 +121,8 @@ def check(emit: Callable[..., Emitted]) -> Callable[..., Emitted]:
             call, given = call_and_example(entry.name, example, names)
             runs = [*((size, False) for size in sizes), (sizes[-1], True)]
             for training, (size, moved) in itertools.product(modes, runs):
-                label = f"{entry.name}, {'training' if training else 'evaluation'}, n={size}, {'moved' if moved else 'own'} weights"
+                mode, weights = "training" if training else "evaluation", "moved" if moved else "own"
+                label = f"{entry.name}, {mode}, n={size}, {weights} weights"
                 compare_runs(emitted, model, call, entry.name, given, training, size, moved, tolerance, calls, label)
         compare_names(emitted, model)
         return emitted

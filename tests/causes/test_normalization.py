@@ -30,10 +30,6 @@ class Normalized(nn.Module):
     "norm",
     [
         nn.BatchNorm2d(8),
-        pytest.param(
-            nn.BatchNorm2d(8, momentum=None),
-            marks=pytest.mark.xfail(strict=True, reason="the average over all batches is frozen at the first"),
-        ),
         nn.BatchNorm2d(8, affine=False),
         nn.BatchNorm2d(8, track_running_stats=False),
         nn.InstanceNorm2d(8),
@@ -46,6 +42,10 @@ class Normalized(nn.Module):
 )
 def test_image_norms(check, norm):
     check(Normalized(norm), images)
+
+
+def test_an_average_over_all_batches_is_refused(refused):
+    refused("HG204", Normalized(nn.BatchNorm2d(8, momentum=None)), images, where="test_normalization.py")
 
 
 @pytest.mark.parametrize("norm", [nn.BatchNorm1d(8), nn.LayerNorm(8), nn.RMSNorm(8), nn.GroupNorm(4, 8)], ids=repr)

@@ -276,9 +276,7 @@ class FillDiagonal(Linear):
         WritesInputAfterUse,
         WritesWeightData,
         ReluOfView,
-        pytest.param(
-            OutArgument, marks=pytest.mark.xfail(strict=True, reason="out= is printed as a positional argument")
-        ),
+        OutArgument,
         SwapColumns,
         Transposed,
         ExpandAndCopy,

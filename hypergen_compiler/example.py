@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Callable
@@ -60,7 +61,12 @@ def uniform(shape: tuple[int, ...]) -> Example:
 
 
 def tokens(length: int, vocabulary: int) -> Example:
-    return lambda n: (torch.randint(vocabulary, (n, length), generator=torch.Generator().manual_seed(n)),)
+    """Sequences of this length; the recorder asks for others, to see whether the model takes them."""
+
+    def batch(n: int, length: int = length) -> tuple[Tensor, ...]:
+        return (torch.randint(vocabulary, (n, length), generator=torch.Generator().manual_seed(n)),)
+
+    return batch
 
 
 def rows(arrays: list[Tensor], text: str) -> Example:
@@ -84,10 +90,11 @@ def called(function: Any, text: str) -> Example:
     if not callable(function):
         raise HyperGenError("HG104", f"{text} is no function", remedy="Name a function of n that returns a batch of n.")
 
-    def batch(n: int) -> tuple[Any, ...]:
+    @functools.wraps(function)  # the recorder reads from the signature whether there is a second size
+    def batch(n: int, *size: int) -> tuple[Any, ...]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(n)
-            made = function(n)
+            made = function(n, *size)
         return tuple(made) if isinstance(made, tuple | list) else (made,)
 
     return batch

@@ -11,11 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.errors import HyperGenError
 
 __all__ = ["EntryPoint", "batches", "entry_points", "place"]
 
 Call = Callable[..., Any]
+PACKAGE_NAMES = frozenset({"Weights", "State", "NamedTuple", "Any", "CONSTANTS", "n", "training"})  # of model.py
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ def entry_points(
 ) -> tuple[EntryPoint, ...]:
     """What `hypergen.compile` was asked to record, in order: the loss, the sampler, then the further entries.
 
-    Raises HG201 for a method that the model lacks and HG211 for two entry points of one name.
+    Raises HG201 for a method that the model lacks, and HG211 for two entry points of one name or for a name that no
+    function of the package can have.
     """
     data = batches(example)
     found = []
@@ -76,6 +79,12 @@ def entry_points(
             found.append(entry_point(model, name, call, own))
     names = [point.name for point in found]
     for name in names:
+        if identifier(name) != name or name in PACKAGE_NAMES:
+            raise HyperGenError(
+                "HG211",
+                f"an entry point cannot be called {name!r}: it becomes a function of the package",
+                remedy="Give it another name with a mapping: entries={'another_name': 'method'}.",
+            )
         if names.count(name) > 1:
             raise HyperGenError(
                 "HG211", f"two entry points are called {name!r}", remedy="Give each entry point a name of its own."

@@ -75,7 +75,9 @@ def merge_sizes(usual: Tape, others: Sequence[Tape], points: Sequence[tuple[int,
             (extend((call.args, call.kwargs), [(other.args, other.kwargs) for other in row], points))
             for call, *row in zip(usual.calls, *(tape.calls for tape in others), strict=True)
         ]
-        shapes = {ref: extend(shape, [tape.shapes[ref] for tape in others], points) for ref, shape in usual.shapes.items()}
+        shapes = {
+            ref: extend(shape, [tape.shapes[ref] for tape in others], points) for ref, shape in usual.shapes.items()
+        }
         for ref, value in usual.constants.items():
             if any(not same_values(value, tape.constants[ref]) for tape in others):
                 return False
@@ -133,7 +135,10 @@ FORMS = (
 
 def fitted(form: Sequence[tuple[int, int]], values: Sequence[int], points: Sequence[tuple[int, int]]) -> Extent | None:
     """The one combination of the form's powers that gives all values, or None."""
-    rows = [[Fraction(n**i * s**j) for i, j in form] + [Fraction(value)] for (n, s), value in zip(points, values, strict=True)]
+    rows = [
+        [Fraction(n**i * s**j) for i, j in form] + [Fraction(value)]
+        for (n, s), value in zip(points, values, strict=True)
+    ]
     width = len(form)
     for column in range(width):
         pivot = next((r for r in range(column, len(rows)) if rows[r][column]), None)
@@ -221,4 +226,3 @@ def equal(one: Any, other: Any) -> bool:
         return bool(one == other)
     except (RuntimeError, ValueError, TypeError):
         return False
-

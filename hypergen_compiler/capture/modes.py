@@ -75,7 +75,9 @@ class Matching:
 
     def check_marked(self) -> None:
         """A call of one mode must leave through effects on weights and buffers alone."""
-        alone = {ref for call in self.training.calls if call.mode for ref in references(call.out) if ref.kind == "value"}
+        alone = {
+            ref for call in self.training.calls if call.mode for ref in references(call.out) if ref.kind == "value"
+        }
         shared = [call for call in self.training.calls if not call.mode]
         read = {ref for call in shared for ref in references((call.args, call.kwargs))}
         if alone & (read | set(references(self.training.out))):
@@ -142,4 +144,3 @@ def same_plain(one: Any, other: Any) -> bool:
         return bool(one == other)
     except (RuntimeError, ValueError, TypeError):
         return False
-

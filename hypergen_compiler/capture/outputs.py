@@ -32,7 +32,10 @@ def describe(output: Any, leaf: Callable[[torch.Tensor], Any], entry: str, where
             return {key: inside(value) for key, value in item.items()}
         named = named_fields(item)
         if named is not None:
-            return Container(type(item).__name__, tuple(named), tuple(field(*pair) for pair in named.items()))
+            name = type(item).__name__
+            if type(item).__module__ == "torch.return_types":
+                name = name.title()
+            return Container(name, tuple(named), tuple(field(*pair) for pair in named.items()))
         if isinstance(item, tuple | list):
             return tuple(map(inside, item))
         raise HyperGenError(
@@ -64,7 +67,7 @@ def named_fields(item: Any) -> dict[str, Any] | None:
     if isinstance(item, tuple) and hasattr(item, "_fields"):
         return {name: getattr(item, name) for name in item._fields}
     if isinstance(item, tuple) and type(item).__module__ == "torch.return_types":
-        return {name: getattr(item, name) for name in dir(item) if name in type(item).__match_args__}
+        return {name: getattr(item, name) for name in type(item).__match_args__}
     if isinstance(item, Mapping):
         return {str(key): value for key, value in item.items()}
     return None

@@ -16,7 +16,7 @@ from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.graph import build_graph, nodes_in
 from hypergen_compiler.capture.inputs import describe_inputs, find_vocabularies
 from hypergen_compiler.capture.modes import merge_modes
-from hypergen_compiler.capture.record import LazyModel, record_mode
+from hypergen_compiler.capture.record import record_mode
 from hypergen_compiler.capture.tape import Tape, same_values
 from hypergen_compiler.errors import HyperGenWarning
 from hypergen_compiler.program import Buffer, Dimension, Entry, Extent, Input, Module, Parameter, Program
@@ -45,13 +45,7 @@ def capture(
     sizes = batch_sizes(model)
     constants: dict[str, torch.Tensor] = {}
     frozen: dict[str, None] = {}
-    try:
-        entries = tuple(record(model, point, sizes, constants, frozen, allow_frozen) for point in points)
-    except LazyModel as lazy:
-        again = warmed(lazy.args[0], model)
-        return capture(
-            again, points, name=name, source=source, loss=loss, sample=sample, allow_frozen=allow_frozen
-        )
+    entries = tuple(record(model, point, sizes, constants, frozen, allow_frozen) for point in points)
     by_name = {entry.name: entry for entry in entries}
     if loss is not None:
         check_loss(by_name[loss])
@@ -78,12 +72,6 @@ def batch_sizes(model: nn.Module) -> tuple[int, ...]:
     taken = {size for tensor in (*model.parameters(), *model.buffers()) for size in tensor.shape}
     free = [size for size in CANDIDATE_SIZES if size not in taken]
     return tuple((*free, *CANDIDATE_SIZES)[:3])
-
-
-def warmed(called: nn.Module, original: nn.Module) -> nn.Module:
-    """A model after its first call, with the values that it had before wherever it had any."""
-    called.load_state_dict(original.state_dict(), strict=False)
-    return called
 
 
 def record(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +9,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from hypergen_compiler.capture import frames
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.fake import faking, needs_faking
 from hypergen_compiler.capture.merge import merge_batches, merge_sizes
@@ -20,12 +17,9 @@ from hypergen_compiler.capture.prepare import clear_caches, fresh_copy, outside_
 from hypergen_compiler.capture.recorder import Recorder, run
 from hypergen_compiler.capture.tape import Call, Ref, Tape, fill, references, tensors
 from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.where import blame
 
-__all__ = ["LazyModel", "record_mode", "tensor_names"]
-
-
-class LazyModel(Exception):
-    """The model made parameters or buffers of its own in its first call; `args[0]` is the model after that call."""
+__all__ = ["record_mode", "tensor_names"]
 
 
 def record_mode(model: nn.Module, point: EntryPoint, sizes: Sequence[int], *, training: bool) -> Tape:
@@ -37,7 +31,7 @@ def record_mode(model: nn.Module, point: EntryPoint, sizes: Sequence[int], *, tr
     for size in sizes:
         try:
             tapes.append(record_run(model, point, (size,), training, scopes=not tapes))
-        except (HyperGenError, LazyModel):
+        except HyperGenError:
             raise
         except Exception as error:
             raise failure(point, error, size, sizes, training) from error
@@ -47,9 +41,7 @@ def record_mode(model: nn.Module, point: EntryPoint, sizes: Sequence[int], *, tr
     return merged
 
 
-def follow_size(
-    model: nn.Module, point: EntryPoint, sizes: Sequence[int], merged: Tape, training: bool
-) -> int | None:
+def follow_size(model: nn.Module, point: EntryPoint, sizes: Sequence[int], merged: Tape, training: bool) -> int | None:
     """Records at other sequence lengths or picture sides; the usual one where the numbers of all runs follow it.
 
     A picture's side must often be a multiple of some power of two, and a sequence no longer than the example.
@@ -59,9 +51,9 @@ def follow_size(
         points = [(size, other) for size, other in zip(sizes * 2, tried, strict=False) if other > 0]
         try:
             others = [record_run(model, point, place, training, scopes=False) for place in points]
-        except (HyperGenError, LazyModel):
+        except HyperGenError:
             raise
-        except Exception:  # noqa: S112  (a size that the model refuses is no size to follow)
+        except Exception:
             continue
         if merge_sizes(merged, others, [(sizes[0], usual), *points]):
             return usual
@@ -96,14 +88,12 @@ def record_on(
     recorder = Recorder(model, tensors(inputs), scopes=scopes, fake=fake)
     with seeded(), outside_randomness_refused(point.name, point.origin):
         output = run(recorder, point.call, model, inputs)
-    if tensor_names(model).keys() != before.keys():
-        raise LazyModel(model)
     tape = recorder.tape
     tape.out = describe(output, lambda tensor: made_by_call(recorder, tensor, point), point.name, point.origin)
     made = tensors(output)
     tape.differentiable = bool(made) and made[0].requires_grad
     buffers = dict(model.named_buffers())
-    rebind(recorder, [name for name, tensor in buffers.items() if before[name] != id(tensor)], buffers)
+    rebind(recorder, [name for name, tensor in buffers.items() if before.get(name) != id(tensor)], buffers)
     return tape
 
 
@@ -194,7 +184,7 @@ def restored(model: nn.Module) -> Iterator[None]:
 
 
 def failure(point: EntryPoint, error: Exception, size: int, sizes: Sequence[int], training: bool) -> HyperGenError:
-    where = error_place(error) or point.origin
+    where = blame(error) or point.origin
     text = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
     if size == sizes[0]:
         mode = "training" if training else "evaluation"
@@ -210,16 +200,3 @@ def failure(point: EntryPoint, error: Exception, size: int, sizes: Sequence[int]
         where=where,
         remedy="Take the batch size from the input (`x.shape[0]`, or -1 in a view) instead of writing it down.",
     )
-
-
-def error_place(error: Exception) -> str | None:
-    """The innermost line of the user's that the error passed through."""
-    for entry in reversed(traceback.extract_tb(error.__traceback__)):
-        file = entry.filename
-        ours = file.startswith(frames.HERE) and not file.startswith(frames.USER_CODE)
-        standard = file.startswith(frames.STANDARD_LIBRARY) and "site-packages" not in file
-        if not ours and not standard and not file.startswith((frames.TORCH, "<")):
-            return f"{os.path.basename(file)}:{entry.lineno}"
-    return None
-
-

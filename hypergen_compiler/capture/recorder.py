@@ -28,7 +28,9 @@ ESCAPES = frozenset(
     "item tolist __bool__ __float__ __int__ __complex__ numpy __index__ equal allclose is_nonzero __array__ __contains__".split()
 )
 REFLECTED = frozenset({"Tensor.add", "Tensor.mul"})  # recorded alike for `x + 1` and `1 + x`
-SHAPE_ONLY = frozenset("zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full".split())
+SHAPE_ONLY = frozenset(
+    "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full".split()
+)
 
 
 def qualified_name(function: Callable[..., Any]) -> str:
@@ -38,7 +40,9 @@ def qualified_name(function: Callable[..., Any]) -> str:
         return f"Tensor.{function.__self__.__name__}.{name}"
     if hasattr(function, "__objclass__"):
         return f"Tensor.{name}"
-    resolved = resolve_name(function) or f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', name)}"
+    resolved = (
+        resolve_name(function) or f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', name)}"
+    )
     if resolved.startswith("torch.functional.") and getattr(torch, name, None) is function:
         return f"torch.{name}"
     return resolved.replace("torch.Tensor.", "Tensor.")
@@ -126,7 +130,7 @@ class Recorder(TorchFunctionMode):
         name = call.name.rpartition(".")[2]
         changed = [tensor for tensor, before in zip(used, versions, strict=True) if version_of(tensor) != before]
         marks = call.name.endswith((".requires_grad_", ".retain_grad", ".__set__"))
-        in_place = name.endswith("_") and not name.endswith("__") or name in ("__setitem__", "__iadd__", "__imul__")
+        in_place = (name.endswith("_") and not name.endswith("__")) or name in ("__setitem__", "__iadd__", "__imul__")
         if used and (marks or (in_place and torch.is_inference_mode_enabled())):
             changed.append(used[0])
         return frozenset(self.tape.storages[self.refs[id(tensor)]] for tensor in changed if id(tensor) in self.refs)

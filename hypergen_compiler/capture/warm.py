@@ -58,6 +58,9 @@ def first_call(model: nn.Module, point: EntryPoint) -> bool:
     """Runs an entry point; whether a decision in it was taken from state that the same call changes."""
     with suppress(Exception), seeded():  # a call that fails is reported when it is recorded
         inputs = point.example(BATCH)
+        if any(map(is_lazy, model.parameters())):
+            point.call(model, *inputs)
+            return False
         recorder = Recorder(model, tensors(inputs), scopes=False)
         run(recorder, point.call, model, inputs)
         return bool(changing_decisions(recorder.tape))

@@ -125,10 +125,7 @@ class Flow:
     def is_overtaken(self, inner: set[int], position: int) -> bool:
         """Whether something between writes to a storage that the moved expression reads."""
         read = {
-            leaf.meta.get("storage")
-            for p in inner
-            for leaf in self.body[p].leaves
-            if isinstance(leaf, torch.fx.Node)
+            leaf.meta.get("storage") for p in inner for leaf in self.body[p].leaves if isinstance(leaf, torch.fx.Node)
         } | {leaf for p in inner for leaf in self.body[p].leaves if not isinstance(leaf, torch.fx.Node)}
         between = (p for p in self.printed if min(inner) < p < position and p not in inner)
         return any(self.body[p].writes & read or self.writes_weight(p, read) for p in between)

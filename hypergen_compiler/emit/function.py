@@ -39,7 +39,9 @@ class PrintedFunction:
     values: int
 
 
-def print_function(function: Function, program: Program, records: dict[str, Records], taken: set[str]) -> PrintedFunction:
+def print_function(
+    function: Function, program: Program, records: dict[str, Records], taken: set[str]
+) -> PrintedFunction:
     """Prints a function; what makes a line too long gets a statement of its own, until none is."""
     plan = plan_loops(function.model, records)
     own_line: set[int] = set()
@@ -55,9 +57,7 @@ def print_function(function: Function, program: Program, records: dict[str, Reco
 class Printer:
     """One attempt at a function, for given decisions about what nests."""
 
-    def __init__(
-        self, function: Function, program: Program, records: dict[str, Records], flow: Flow, taken: set[str]
-    ):
+    def __init__(self, function: Function, program: Program, records: dict[str, Records], flow: Flow, taken: set[str]):
         self.function, self.program, self.records, self.flow = function, program, records, flow
         self.region = function.model
         self.size_name = self.region.root_entry.free_size or "size"

@@ -114,7 +114,9 @@ class Locals:
             for value in loop.gathered:
                 base = self.names[value]
                 plural = base if base.endswith("s") else base + "s"
-                self.lists[value] = self.claim(plural if plural != base else base + "_list", [(loop.start - 0.6, AFTER)])
+                self.lists[value] = self.claim(
+                    plural if plural != base else base + "_list", [(loop.start - 0.6, AFTER)]
+                )
 
     def name_columns(self) -> None:
         for loop in self.flow.loops:
@@ -183,5 +185,3 @@ def size_of(argument: Any) -> int:
     found: list[Any] = []
     walk(argument, found.append)
     return len(found)
-
-

@@ -20,7 +20,9 @@ from hypergen_compiler.program import Affine, Extent, Program
 
 __all__ = ["model", "name_functions"]
 
-TAKEN = frozenset(dir(builtins)) | {"torch", "F", "Tensor", "NamedTuple", "Weights", "State", "CONSTANTS", "w", "state", "n"}
+TAKEN = frozenset(dir(builtins)) | frozenset(
+    "torch F Tensor NamedTuple Any Weights State CONSTANTS w state n training".split()
+)
 METHODS_OF_A_CLASS = frozenset({"forward", "__call__", "__init__", "_forward", "inner"})
 
 
@@ -28,13 +30,14 @@ def model(program: Program, layout: ParameterLayout, records: dict[str, Records]
     """The file's text: NamedTuples for outputs, then functions, callees before callers."""
     folded = fold(program, records)
     name_functions(program, folded, records)
-    taken = {function.name for function in folded.functions}
+    copied = autograd_classes(graph for entry in program.entries for graph in entry.graphs)
+    taken = {function.name for function in folded.functions} | {*copied, *containers(program)}
     printed = [print_function(function, program, records, taken) for function in folded.functions]
     texts = [function_text(function, program, records) for function in printed]
     for entry in folded.entries:
         if entry.evaluation is not None:
             texts.append(branching_text(entry))
-    classes = list(autograd_classes(graph for entry in program.entries for graph in entry.graphs).values())
+    classes = list(copied.values())
     classes += [container_text(name, container) for name, container in containers(program).items()]
     body = "\n\n\n".join([*classes, *texts])
     used = [record.name for tree in records.values() for record in tree.classes if uses(body, record.name)]

@@ -11,7 +11,9 @@ from hypergen_compiler.emit.text import Code
 
 __all__ = ["RESERVED", "Namespace", "identifier", "snake"]
 
-RESERVED = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "torch", "F", "Tensor", "w", "state", "self"})
+RESERVED = frozenset(
+    {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "torch", "F", "Tensor", "w", "state", "self"}
+)
 
 
 def identifier(name: str, fallback: str = "value") -> Code:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import torch
+
 from hypergen_compiler.emit.names import Namespace, identifier, snake
 from hypergen_compiler.emit.text import Code
 from hypergen_compiler.program import Module, Program
@@ -18,6 +20,7 @@ __all__ = ["Field", "Record", "Records", "Steps", "build_records", "one_of", "re
 Steps = tuple["str | int", ...]
 TUPLE_METHODS = frozenset({"count", "index"})
 FIELD_NAMES_TAKEN = TUPLE_METHODS | {"read"}
+STATE_NAMES_TAKEN = frozenset({"tensors", "to_state_dict", *dir(torch.nn.Module())})  # the root's fields are a module's
 MODULE_NAMES_TAKEN = frozenset(
     """Weights State Tensor NamedTuple Mapping Path LAYOUT SIZE EMITTED BUFFERS TENSORS TIED unpack pack to_state_dict
     initial_weights nn torch training F n""".split()
@@ -107,7 +110,8 @@ class Builder:
     def record(self, path: str, steps: Steps, name: str | None = None) -> Record:
         """The record of a module; equal ones share a class."""
         fields: list[Field] = []
-        self.fill(path, path, "", steps, fields, Namespace(set(FIELD_NAMES_TAKEN)))
+        taken = FIELD_NAMES_TAKEN | (STATE_NAMES_TAKEN if name == "State" else frozenset())
+        self.fill(path, path, "", steps, fields, Namespace(taken))
         made = Record(Code(""), fields)
         label = name or self.class_label(path) + self.suffix
         key = (label, made.signature())
@@ -141,9 +145,7 @@ class Builder:
         known = next((word for word in ("conv", "norm", "linear", "embedding") if word in kind), None)
         return f"{known or kind.rpartition('_')[2]}{name}"
 
-    def fill(
-        self, owner: str, path: str, prefix: str, steps: Steps, fields: list[Field], names: Namespace
-    ) -> None:
+    def fill(self, owner: str, path: str, prefix: str, steps: Steps, fields: list[Field], names: Namespace) -> None:
         """Adds the fields of a module to its owner's, each name behind `prefix`."""
         for tensor in self.tensors.get(path, ()):
             name = names.claim(prefix + tensor.rpartition(".")[2], "weight")
@@ -159,9 +161,7 @@ class Builder:
                 claimed = names.claim(name, "part")
                 fields.append(Field(claimed, relative(child, owner), self.record(child, (*steps, str(claimed)))))
 
-    def fill_tuple(
-        self, owner: str, path: str, name: str, steps: Steps, fields: list[Field], names: Namespace
-    ) -> None:
+    def fill_tuple(self, owner: str, path: str, name: str, steps: Steps, fields: list[Field], names: Namespace) -> None:
         claimed = names.claim(name, "parts")
         items: list[tuple[str, Record | None]] = []
         for tensor in self.tensors.get(path, ()):
@@ -203,4 +203,3 @@ def relative(path: str, owner: str) -> str:
 
 def join(owner: str, path: str) -> str:
     return f"{owner}.{path}" if owner else path
-

@@ -55,7 +55,9 @@ def weights(program: Program, layout: ParameterLayout, records: dict[str, Record
 
 def record_text(record: Record) -> str:
     """A NamedTuple class with a `read` that takes it out of named tensors."""
-    stands_for = ", ".join(path or "the model" for path in record.paths[:4]) + (", ..." if len(record.paths) > 4 else "")
+    stands_for = ", ".join(path or "the model" for path in record.paths[:4]) + (
+        ", ..." if len(record.paths) > 4 else ""
+    )
     lines = [f"class {record.name}(NamedTuple):", f'    """{prose(stands_for)}"""', ""]
     lines += [f"    {field_text(item, record)}" for item in record.fields] or ["    pass"]
     lines += [
@@ -175,9 +177,7 @@ def block_length(slots: Sequence[Slot], start: int, prefix: str, number: int) ->
     return length
 
 
-def is_block(
-    slots: Sequence[Slot], start: int, period: int, prefix: str, first: int, count: int, stride: int
-) -> bool:
+def is_block(slots: Sequence[Slot], start: int, period: int, prefix: str, first: int, count: int, stride: int) -> bool:
     begin = start + count * period
     if block_length(slots, begin, prefix, first + count) != period:
         return False
@@ -198,7 +198,7 @@ def tied_text(layout: ParameterLayout) -> str:
 def needs_file(value: torch.Tensor) -> bool:
     """Whether a tensor is stored in the data file instead of being written out."""
     small = value.numel() <= LARGEST_LITERAL
-    return not small and not is_uniform(value) or value.dtype not in LITERAL_TYPES
+    return (not small and not is_uniform(value)) or value.dtype not in LITERAL_TYPES
 
 
 LITERAL_TYPES = (torch.float32, torch.int64, torch.bool)
@@ -254,5 +254,3 @@ def buffer_table(program: Program, names: dict[str, str]) -> str:
 
 def transient_text(program: Program, names: dict[str, str]) -> str:
     return literal(tuple(names[buffer.name] for buffer in program.buffers if not buffer.persistent))
-
-

@@ -158,4 +158,3 @@ def close_border(region: Region, users: dict[Any, list[Any]], records: dict[str,
         return
     named = [node for node in region.scope.arguments if node in arguments]
     region.arguments = named + [leaf for leaf in arguments if leaf not in named]
-

@@ -166,4 +166,3 @@ class Folder:
             member.function = function
         describe_function(function, self.records)
         self.functions.append(function)
-

@@ -217,9 +217,7 @@ class Search:
             loop.places[step, place] = self.tensor_column(leaves)
 
     def is_carried(self, origins: list[Any]) -> bool:
-        return all(
-            origin is not None and origin == (turn, *origins[1][1:]) for turn, origin in enumerate(origins[1:])
-        )
+        return all(origin is not None and origin == (turn, *origins[1][1:]) for turn, origin in enumerate(origins[1:]))
 
     def number_column(self, leaves: list[Const]) -> tuple[Any, ...]:
         line = progression([leaf.value for leaf in leaves])

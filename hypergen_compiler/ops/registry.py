@@ -105,7 +105,9 @@ def unprintable(invocation: Invocation) -> HyperGenError:
     )
 
 
-def call_text(invocation: Invocation, head: str, *, skip_first: bool = False, extra: tuple[str, ...] = ()) -> Expression:
+def call_text(
+    invocation: Invocation, head: str, *, skip_first: bool = False, extra: tuple[str, ...] = ()
+) -> Expression:
     """`head(...)` with defaults left out, further flags by keyword, and the device left to the caller's `extra`."""
     parameters = signature(invocation.name, invocation.function)
     args = invocation.args[1:] if skip_first else invocation.args

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hypergen_compiler.capture.steps import steps
 from hypergen_compiler.recipes.outputs import prediction
-from hypergen_compiler.recipes.recipe import Conditional, refuse_unless
+from hypergen_compiler.recipes.recipe import Conditional, given, refuse_unless
 
 __all__ = ["Autoregressive", "draw", "keep_likeliest"]
 
@@ -45,7 +45,9 @@ class Autoregressive(Conditional):
         read = F.pad(x[:, :-1], (1, 0), value=self.start)
         logits = prediction(network(read, *condition))
         if logits.shape[:-1] != x.shape:
-            raise ValueError(f"the network returns {list(logits.shape)} for tokens {list(x.shape)}, not logits for each")
+            raise ValueError(
+                f"the network returns {list(logits.shape)} for tokens {list(x.shape)}, not logits for each"
+            )
         return F.cross_entropy(logits.flatten(0, 1), x.flatten())
 
     def begin(self, n: int, device: torch.device) -> Tensor:
@@ -53,12 +55,12 @@ class Autoregressive(Conditional):
         return torch.full((n, 1 + self.shape[0]), self.start, device=device)
 
     @torch.no_grad()
-    def generate(self, network: nn.Module, x: Tensor, *condition: Tensor) -> Tensor:
+    def generate(self, network: nn.Module, tokens: Tensor, labels: Tensor | None = None) -> Tensor:
         """[n, 1 + length], of which the first is read -> tokens [n, length]"""
         for i in steps(self.shape[0]):
-            logits = prediction(network(x[:, :-1], *condition))[:, i]
-            x[:, i + 1] = draw(logits, self.temperature, self.top_k)
-        return x[:, 1:]
+            logits = prediction(network(tokens[:, :-1], *given(labels)))[:, i]
+            tokens[:, i + 1] = draw(logits, self.temperature, self.top_k)
+        return tokens[:, 1:]
 
 
 def draw(logits: Tensor, temperature: float = 1.0, top_k: int | None = None) -> Tensor:

@@ -35,7 +35,7 @@ class Choice:
 
 
 def choose(network: nn.Module, asked: str | Mapping[str, Any] | Recipe | None, loss: Any) -> Choice | None:
-    """The recipe that was asked for, or a recognised one where the loss is the default method and the network lacks it."""
+    """The recipe asked for, or a recognised one where the loss is the default method and the network has none."""
     if asked is not None:
         return Choice(make_recipe(asked))
     if loss != "loss" or callable(getattr(network, "loss", None)):

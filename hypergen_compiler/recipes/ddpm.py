@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from hypergen_compiler.capture.steps import steps
 from hypergen_compiler.recipes.levels import centred, check_levels, found_levels, restored
 from hypergen_compiler.recipes.outputs import prediction
-from hypergen_compiler.recipes.recipe import Conditional, Example, refuse_unless
+from hypergen_compiler.recipes.recipe import Conditional, Example, given, refuse_unless
 
 __all__ = ["Ddpm", "ancestral_step", "cosine_schedule", "ddim_step", "linear_schedule"]
 
@@ -86,14 +86,14 @@ class Ddpm(Conditional):
         return F.mse_loss(predicted, x)
 
     @torch.no_grad()
-    def generate(self, network: nn.Module, x: Tensor, *condition: Tensor) -> Tensor:
+    def generate(self, network: nn.Module, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Noise [n, *shape] -> items [n, *shape]"""
         times = torch.linspace(self.timesteps, 0, self.steps + 1, device=x.device).round().long()
         alpha_bars = self.alpha_bars(x.device)[times]
         for i in steps(self.steps):
             alpha_bar, next_alpha_bar = alpha_bars[i], alpha_bars[i + 1]
             t = (times[i] - 1).expand(x.shape[0])
-            predicted = prediction(network(x, t, *condition))
+            predicted = prediction(network(x, t, *given(labels)))
             x0 = self.denoised(x, predicted, alpha_bar)
             if self.sampler == "ddpm":
                 x = ancestral_step(x, x0, alpha_bar, next_alpha_bar)

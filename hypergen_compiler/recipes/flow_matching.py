@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from hypergen_compiler.capture.steps import steps
 from hypergen_compiler.recipes.levels import centred, check_levels, found_levels, restored
 from hypergen_compiler.recipes.outputs import prediction
-from hypergen_compiler.recipes.recipe import Conditional, Example, refuse_unless
+from hypergen_compiler.recipes.recipe import Conditional, Example, given, refuse_unless
 
 __all__ = ["FlowMatching"]
 
@@ -51,25 +51,25 @@ class FlowMatching(Conditional):
         noise = torch.randn_like(x)
         t = torch.rand(x.shape[0], device=x.device)
         share = t.view(-1, *[1] * (x.ndim - 1))
-        velocity = self.velocity(network, (1 - share) * noise + share * x, t, *condition)
+        velocity = self.velocity_at(network, (1 - share) * noise + share * x, t, *condition)
         if velocity.shape != x.shape:
             raise ValueError(f"the network returns {list(velocity.shape)} for x_t {list(x.shape)}, not the same shape")
         return F.mse_loss(velocity, x - noise)
 
     @torch.no_grad()
-    def generate(self, network: nn.Module, x: Tensor, *condition: Tensor) -> Tensor:
+    def generate(self, network: nn.Module, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Noise [n, *shape] -> items [n, *shape]"""
         times = torch.linspace(0, 1, self.steps + 1, device=x.device)
         for i in steps(self.steps):
-            velocity = self.velocity(network, x, times[i].expand(x.shape[0]), *condition)
+            velocity = self.velocity_at(network, x, times[i].expand(x.shape[0]), *given(labels))
             ahead = x + velocity / self.steps
             if self.solver == "euler":
                 x = ahead
             else:
-                velocity_ahead = self.velocity(network, ahead, times[i + 1].expand(x.shape[0]), *condition)
+                velocity_ahead = self.velocity_at(network, ahead, times[i + 1].expand(x.shape[0]), *given(labels))
                 x = x + (velocity + velocity_ahead) / (2 * self.steps)
         return restored(x, self.levels)
 
-    def velocity(self, network: nn.Module, x: Tensor, t: Tensor, *condition: Tensor) -> Tensor:
+    def velocity_at(self, network: nn.Module, x: Tensor, t: Tensor, *condition: Tensor) -> Tensor:
         scaled = t if self.time_scale == 1 else t * self.time_scale
         return prediction(network(x, scaled, *condition))

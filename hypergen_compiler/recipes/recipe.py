@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hypergen_compiler.errors import HyperGenError
 
-__all__ = ["Conditional", "Recipe", "device_of", "refuse_unless"]
+__all__ = ["Conditional", "Recipe", "device_of", "given", "refuse_unless"]
 
 Example = Callable[[int], tuple[Any, ...]]
 
@@ -82,13 +82,18 @@ class Conditional(Recipe):
         return torch.randn(n, *self.shape, device=device)
 
     @abstractmethod
-    def generate(self, network: nn.Module, x: Tensor, *condition: Tensor) -> Tensor:
+    def generate(self, network: nn.Module, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """What sampling starts from -> items [n, *shape]"""
 
 
 def device_of(network: nn.Module) -> torch.device:
     """Where the network's weights are."""
     return next((tensor.device for tensor in (*network.parameters(), *network.buffers())), torch.device("cpu"))
+
+
+def given(labels: Tensor | None) -> tuple[Tensor, ...]:
+    """Further arguments of a network: none, or the labels."""
+    return () if labels is None else (labels,)
 
 
 def refuse_unless(holds: bool, what: str, remedy: str) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hypergen_compiler.capture.prepare import fresh_copy, seeded
 from hypergen_compiler.recipes.outputs import prediction, tensors_of
-from hypergen_compiler.recipes.recipe import Conditional, Example, refuse_unless
+from hypergen_compiler.recipes.recipe import Conditional, Example, given, refuse_unless
 
 __all__ = ["Vae", "divergence", "gaussian_misfit"]
 
@@ -83,9 +83,9 @@ class Vae(Conditional):
         """Latents of the prior, [n, *latent]."""
         return torch.randn(n, *self.latent, device=device)
 
-    def generate(self, network: nn.Module, z: Tensor, *condition: Tensor) -> Tensor:
+    def generate(self, network: nn.Module, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents [n, *latent] -> items [n, *shape]"""
-        decoded = prediction(getattr(network, self.decoder)(z, *condition)).reshape(z.shape[0], *self.shape)
+        decoded = prediction(getattr(network, self.decoder)(z, *given(labels))).reshape(z.shape[0], *self.shape)
         return decoded.sigmoid() if self.likelihood == "bernoulli-logits" else decoded
 
 

@@ -103,7 +103,9 @@ def made_class(name):
     return type(name, (OddChild,), {"forward": lambda self, x: torch.sin(self.norm(self.l(x))) + x * 2})
 
 
-CLASSES = "Weights State Tensor NamedTuple Mapping Path LAYOUT F torch nn int Any Code CONSTANTS TENSORS Größe A_B A-B".split()
+CLASSES = (
+    "Weights State Tensor NamedTuple Mapping Path LAYOUT F torch nn int Any CONSTANTS TENSORS Größe A_B A-B".split()
+)
 
 
 def test_names_of_classes(check):
@@ -114,13 +116,18 @@ def test_names_of_classes(check):
 
 
 def named_function(name):
-    source = "def {}(x, y):\n    x = torch.sin(x) * y\n    y = torch.cos(y) + x\n    return x + y * 2, y\n"
-    space = {"torch": torch}
-    exec(compile(source.format(name), "made.py", "exec"), space)
-    return space[name]
+    def function(x, y):
+        x = torch.sin(x) * y
+        y = torch.cos(y) + x
+        return x + y * 2, y
+
+    function.__code__ = function.__code__.replace(co_name=name)
+    return function
 
 
-FUNCTIONS = "w state n training torch F Tensor Weights State unpack print sum range zip Größe forward __call__ μ _ _private self".split()
+FUNCTIONS = (
+    "w state n training torch F Tensor Weights State print sum zip Größe forward __call__ μ _ _private self".split()
+)
 
 
 class OddFunctions(nn.Module):
@@ -214,7 +221,9 @@ def test_names_of_entry_points(check):
     check(Entries(), vectors, entries=("loss", "model", "unpack"), sizes=(3,))
 
 
-@pytest.mark.parametrize("name", ["Weights", "print", "class", "w", "torch", "my-entry", "1st", "State", "F", "größe"])
+@pytest.mark.parametrize(
+    "name", ["Weights", "print", "class", "w", "torch", "my-entry", "1st", "State", "F", "größe", "n", ""]
+)
 def test_an_entry_point_cannot_have_any_name(refused, name):
     refused("HG211", Entries(), vectors, entries={name: lambda model, x: model.loss(x)})
 

@@ -10,7 +10,7 @@ from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.tape import Tape
 from hypergen_compiler.capture.warm import changing_decisions
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning
-from hypergen_compiler.program import Affine, Entry
+from hypergen_compiler.program import Affine, Dimension, Entry
 
 __all__ = ["check_escapes", "check_loss", "check_samples"]
 
@@ -39,7 +39,7 @@ def check_escapes(tape: Tape, point: EntryPoint, *, allow_frozen: bool = False) 
                 "HG205",
                 f"{point.name} reads a value computed from weights into Python (`{escape.call.strip('_')}`)",
                 where=place,
-                remedy="A hypernetwork's weights may decide otherwise. Use torch.where or tensor arithmetic instead, or "
+                remedy="A hypernetwork's weights may decide otherwise. Use torch.where or tensor arithmetic, or "
                 "pass allow_frozen=True (`--allow-frozen`) to keep what the model's own weights decide.",
             )
         sources = " and ".join(SOURCE_WORDS[source] for source in sorted(escape.sources))
@@ -85,7 +85,7 @@ def check_samples(entry: Entry, loss: Entry) -> None:
             "HG210",
             f"{entry.name}(n) returns {shapes(entry)}, the data are {show(data.shape) if data else 'missing'}",
             where=entry.origin,
-            remedy="Return samples shaped like the loss's first input, or pass sample=None to train without the penalty.",
+            remedy="Return samples shaped like the loss's first input, or pass sample=None to leave the penalty out.",
         )
 
 
@@ -93,6 +93,11 @@ def shapes(entry: Entry) -> str:
     return ", ".join(show(shape) for shape in entry.shapes) or "no tensor"
 
 
-def show(shape) -> str:
-    sizes = ("n" if size == Affine(1) else f"{size.slope}n+{size.offset}" if isinstance(size, Affine) else str(size) for size in shape)  # fmt: skip
-    return f"[{', '.join(sizes)}]"
+def show(shape: tuple[Dimension, ...]) -> str:
+    return f"[{', '.join(map(show_size, shape))}]"
+
+
+def show_size(size: Dimension) -> str:
+    if not isinstance(size, Affine):
+        return str(size)
+    return ("n" if size.slope == 1 else f"{size.slope}n") + (f"+{size.offset}" if size.offset else "")

@@ -158,12 +158,12 @@ def as_tuple(example: Any) -> tuple[Any, ...]:
     raise HyperGenError(
         "HG104",
         f"an example of type {type(example).__name__} is not a tensor or a tuple of tensors",
-        remedy="Give what one call takes: a tensor, a tuple of tensors, or a function from n to a tuple giving n items.",
+        remedy="Give what one call takes: a tensor, a tuple of tensors, or a function from n to such a tuple.",
     )
 
 
 def resized(tensor: torch.Tensor, n: int) -> torch.Tensor:
     rounds = -(-n // max(1, tensor.shape[0]))
-    rows = [tensor.detach().flatten(1).roll(turn, dims=1).view(tensor.shape) if tensor.ndim > 1 else tensor
-            for turn in range(rounds)]  # fmt: skip
+    flat = tensor.detach().reshape(len(tensor), -1)
+    rows = [flat.roll(turn, dims=1).view(tensor.shape) for turn in range(rounds)]
     return torch.cat(rows)[:n].clone()

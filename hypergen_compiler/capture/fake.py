@@ -19,8 +19,9 @@ __all__ = ["RANDOM_WITHOUT_VALUES", "fake_copy", "faking", "needs_faking"]
 SHARE_OF_MEMORY = 0.25  # parameters that take more of the machine's memory than this leave no room to run them
 # A fake call moves no generator, so what draws random numbers must be known by name.
 RANDOM_WITHOUT_VALUES = frozenset(
-    """rand randn randint randperm rand_like randn_like randint_like normal normal_ uniform_ bernoulli bernoulli_ dropout
-    alpha_dropout feature_dropout multinomial poisson exponential_ random_ geometric_ cauchy_ log_normal_""".split()
+    """rand randn randint randperm rand_like randn_like randint_like normal normal_ uniform_ bernoulli bernoulli_
+    dropout alpha_dropout feature_dropout multinomial poisson exponential_ random_ geometric_ cauchy_
+    log_normal_""".split()
 )
 
 

@@ -1,4 +1,4 @@
-"""What the Python stack says about a running call: which of the user's functions it is in, and what they call its result.
+"""What the Python stack says about a running call: which of the user's functions it is in, what they call its result.
 
 `co_positions()` of the calling instruction, matched to the source's syntax tree, tells whether this very expression is
 the right side of an assignment. On Python 3.10, which has no positions, results keep names of their own.
@@ -49,9 +49,10 @@ def is_transparent(code: CodeType) -> bool:
 def location(frame: FrameType | None) -> str | None:
     """`file:line` of the innermost frame that is the user's, the file without its folder."""
     while frame is not None:
-        if not is_torch(frame.f_code) and not is_ours(frame.f_code) and not frame.f_code.co_filename.startswith("<"):
-            if not frame.f_code.co_filename.startswith(STANDARD_LIBRARY) or "site-packages" in frame.f_code.co_filename:
-                return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+        file = frame.f_code.co_filename
+        in_library = file.startswith(STANDARD_LIBRARY) and "site-packages" not in file
+        if not (in_library or is_torch(frame.f_code) or is_ours(frame.f_code) or file.startswith("<")):
+            return f"{os.path.basename(file)}:{frame.f_lineno}"
         frame = frame.f_back
     return None
 

@@ -34,7 +34,7 @@ def build_graph(tape: Tape, inputs: tuple[Input, ...]) -> tuple[torch.fx.Graph, 
     builder = Builder(tape, inputs)
     for call in tape.calls:
         builder.add(call)
-    output = fill_output(tape.out, builder.node)
+    output = fill(tape.out, builder.node)
     builder.name_scopes()
     live = [node for node in nodes_in(output)]
     builder.graph.output(tuple(live))
@@ -158,7 +158,7 @@ def without_inplace(call: Call) -> tuple[Any, Any] | None:
         return None
     if "inplace" in names and len(call.args) > names.index("inplace") and call.args[names.index("inplace")] is True:
         position = names.index("inplace")
-        return call.args[:position] + (False,) + call.args[position + 1 :], call.kwargs
+        return (*call.args[:position], False, *call.args[position + 1 :]), call.kwargs
     return None
 
 
@@ -173,38 +173,11 @@ def outputs(structure: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any,
     return []
 
 
-def fill_output(structure: Any, leaf: Callable[[Any], Any]) -> Any:
-    """`fill` for returned structures, which may hold `Container`s."""
-    from hypergen_compiler.program import Container
-
-    if isinstance(structure, Container):
-        return Container(structure.name, structure.fields, tuple(fill_output(v, leaf) for v in structure.values))
-    if isinstance(structure, Ref):
-        return leaf(structure)
-    if isinstance(structure, tuple | list):
-        return type(structure)(fill_output(item, leaf) for item in structure)
-    if isinstance(structure, dict):
-        return {key: fill_output(item, leaf) for key, item in structure.items()}
-    return structure
-
-
 def nodes_in(structure: Any) -> list[torch.fx.Node]:
+    """Every tensor of a returned structure, in order."""
     found: list[torch.fx.Node] = []
-    fill_output_nodes(structure, found)
+    fill(structure, lambda item: found.append(item) if isinstance(item, torch.fx.Node) else None)
     return found
-
-
-def fill_output_nodes(structure: Any, found: list[torch.fx.Node]) -> None:
-    if isinstance(structure, torch.fx.Node):
-        found.append(structure)
-    elif isinstance(structure, tuple | list):
-        for item in structure:
-            fill_output_nodes(item, found)
-    elif isinstance(structure, dict):
-        for item in structure.values():
-            fill_output_nodes(item, found)
-    elif hasattr(structure, "values"):
-        fill_output_nodes(structure.values, found)
 
 
 def remove_dead(graph: torch.fx.Graph) -> None:

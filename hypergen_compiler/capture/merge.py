@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NoReturn
 
 from hypergen_compiler.capture.tape import Call, Ref, Tape, same_values
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.program import Affine, Extent, Ratio
+from hypergen_compiler.program import Affine, Container, Extent, Ratio
 
-__all__ = ["follow", "merge_batches", "merge_sizes"]
+__all__ = ["follow", "merge_batches", "merge_outputs", "merge_sizes"]
 
 
 class Mismatch(Exception):
@@ -35,7 +36,7 @@ def merge_batches(tapes: Sequence[Tape], sizes: Sequence[int], entry: str) -> Ta
         if any(other is None or not same_values(other, value) for other in others):
             raise HyperGenError(
                 "HG204",
-                f"{entry} uses a tensor made outside of recorded calls (from numpy or a list, say) that changes with the batch",
+                f"{entry} uses a tensor made outside of recorded calls (from numpy, say) that changes with the batch",
                 where=first.constant_places.get(ref),
                 remedy="Make it with torch functions from the inputs, or pass it as an input.",
             )
@@ -44,6 +45,19 @@ def merge_batches(tapes: Sequence[Tape], sizes: Sequence[int], entry: str) -> Ta
         if all(len(other) == len(shape) for other in shapes):
             first.shapes[ref] = tuple(dimension(column, sizes) for column in zip(*shapes, strict=True))
     return first
+
+
+def merge_outputs(tapes: Sequence[Tape], sizes: Sequence[int], entry: str, where: str | None) -> Any:
+    """What the entry point returns, whose numbers may follow the batch. Raises HG206 where they change otherwise."""
+    try:
+        return unify([tape.out for tape in tapes], sizes)
+    except Mismatch as mismatch:
+        raise HyperGenError(
+            "HG206",
+            f"{entry} returns a value that changes from run to run: {str(list(mismatch.args[0]))[:120]}",
+            where=where,
+            remedy="Return tensors (no `.item()`, `float()` or numpy), always in the same structure.",
+        ) from None
 
 
 def check_same_calls(tapes: Sequence[Tape], sizes: Sequence[int], entry: str) -> None:
@@ -57,8 +71,8 @@ def check_same_calls(tapes: Sequence[Tape], sizes: Sequence[int], entry: str) ->
             "HG204",
             f"{entry} makes other calls for a batch of {size} than for {sizes[0]}",
             where=where,
-            remedy="Control flow must depend on shapes alone: replace branches on values by torch.where, and loops whose "
-            "length depends on the data or the batch by a fixed number of steps.",
+            remedy="Control flow must depend on shapes alone: replace branches on values by torch.where, and loops "
+            "whose length depends on the data or the batch by a fixed number of steps.",
         )
 
 
@@ -81,11 +95,12 @@ def merge_sizes(usual: Tape, others: Sequence[Tape], points: Sequence[tuple[int,
         for ref, value in usual.constants.items():
             if any(not same_values(value, tape.constants[ref]) for tape in others):
                 return False
+        out = extend(usual.out, [tape.out for tape in others], points)
     except (Mismatch, KeyError):
         return False
     for call, (args, kwargs) in zip(usual.calls, found, strict=True):
         call.args, call.kwargs = args, kwargs
-    usual.shapes = shapes
+    usual.shapes, usual.out = shapes, out
     return True
 
 
@@ -96,6 +111,8 @@ def extend(merged: Any, others: Sequence[Any], points: Sequence[tuple[int, int]]
     if isinstance(merged, slice):
         parts = ("start", "stop", "step")
         return slice(*(extend(getattr(merged, p), [getattr(o, p) for o in others], points) for p in parts))
+    if isinstance(merged, Container):
+        return replace(merged, values=extend(merged.values, [other.values for other in others], points))
     if isinstance(merged, tuple | list) and not isinstance(merged, Ref):
         if any(len(other) != len(merged) for other in others):
             raise Mismatch([merged, *others])
@@ -181,6 +198,10 @@ def unify(values: Sequence[Any], sizes: Sequence[int]) -> Any:
         return first
     if isinstance(first, slice):
         return slice(*(unify([getattr(v, part) for v in values], sizes) for part in ("start", "stop", "step")))
+    if isinstance(first, Container):
+        if any(value != first for value in values):
+            raise Mismatch(values)
+        return replace(first, values=unify([value.values for value in values], sizes))
     if isinstance(first, tuple | list):
         if any(type(value) is not type(first) or len(value) != len(first) for value in values):
             raise Mismatch(values)

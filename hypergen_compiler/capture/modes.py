@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from hypergen_compiler.capture.tape import Call, Ref, Tape, references, same_values
-from hypergen_compiler.program import Choice
+from hypergen_compiler.program import Choice, Container
 
 __all__ = ["merge_modes"]
 
@@ -67,11 +68,12 @@ class Matching:
                 i, j = i + 1, j + 1
         if j < len(theirs):
             raise Different
-        self.unify(self.training.out, self.evaluation.out)
+        out = self.unify(self.training.out, self.evaluation.out)
         self.unify(self.training.rebound, self.evaluation.rebound)
         self.check_marked()
         for call, args, kwargs in self.pending:
             call.args, call.kwargs = args, kwargs
+        self.training.out = out
 
     def check_marked(self) -> None:
         """A call of one mode must leave through effects on weights and buffers alone."""
@@ -111,6 +113,10 @@ class Matching:
             return ours
         if isinstance(ours, slice) and isinstance(theirs, slice):
             return slice(*(self.unify(getattr(ours, p), getattr(theirs, p)) for p in ("start", "stop", "step")))
+        if isinstance(ours, Container):
+            if ours != theirs:
+                raise Different
+            return replace(ours, values=self.unify(ours.values, theirs.values))
         if isinstance(ours, tuple | list):
             if type(ours) is not type(theirs) or len(ours) != len(theirs):
                 raise Different

@@ -142,13 +142,9 @@ def number_constants(graph: torch.fx.Graph, tape: Tape, constants: dict[str, tor
         if node.op != "get_attr" or node.meta["kind"] != "constant":
             continue
         value = values[node.target]
-        for name, known in constants.items():
-            if same_values(known, value):
-                break
-        else:
-            name = f"constant_{len(constants)}"
-            constants[name] = value
-        node.target = name
+        known = next((name for name, other in constants.items() if same_values(other, value)), None)
+        node.target = known or f"constant_{len(constants)}"
+        constants.setdefault(node.target, value)
 
 
 def parameters(model: nn.Module, entries: Sequence[Entry]) -> tuple[Parameter, ...]:

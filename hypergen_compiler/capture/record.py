@@ -11,7 +11,7 @@ from torch import nn
 
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.fake import faking, needs_faking
-from hypergen_compiler.capture.merge import merge_batches, merge_sizes
+from hypergen_compiler.capture.merge import merge_batches, merge_outputs, merge_sizes
 from hypergen_compiler.capture.outputs import describe
 from hypergen_compiler.capture.prepare import clear_caches, fresh_copy, outside_randomness_refused, seeded
 from hypergen_compiler.capture.recorder import Recorder, run
@@ -36,6 +36,7 @@ def record_mode(model: nn.Module, point: EntryPoint, sizes: Sequence[int], *, tr
         except Exception as error:
             raise failure(point, error, size, sizes, training) from error
     merged = merge_batches(tapes, sizes, point.name)
+    merged.out = merge_outputs(tapes, sizes, point.name, point.origin)
     if point.usual_size is not None:
         merged.free_size = follow_size(model, point, sizes, merged, training)
     return merged
@@ -137,14 +138,14 @@ def rebind(recorder: Recorder, names: Sequence[str], replaced: dict[str, torch.T
 
 
 def is_needed_later(tape: Tape, buffer: Ref, bound: dict[Ref, Ref]) -> bool:
-    """Whether writing into a buffer would spoil what a gradient or another copy reads."""
+    """Whether writing into a buffer would spoil what a gradient, another copy or the caller reads."""
     storage = tape.storages[buffer]
     if any(storage in call.writes for call in tape.calls):
         return False
     if any(tape.storages[value] == storage for other, value in bound.items() if other != buffer):
         return True
-    reads = (call for call in tape.calls if call.tracked)
-    return any(tape.storages[ref] == storage for call in reads for ref in references((call.args, call.kwargs)))
+    reads = [(call.args, call.kwargs) for call in tape.calls if call.tracked]
+    return any(tape.storages[ref] == storage for ref in references((reads, tape.out)))
 
 
 def keep_in_clone(recorder: Recorder, buffer: Ref) -> Call:
@@ -160,6 +161,7 @@ def keep_in_clone(recorder: Recorder, buffer: Ref) -> Call:
     for call in tape.calls:
         call.args, call.kwargs, call.out = (fill(part, instead) for part in (call.args, call.kwargs, call.out))
     tape.rebound = {name: instead(ref) for name, ref in tape.rebound.items()}
+    tape.out = fill(tape.out, instead)
     clone = Call(torch.Tensor.clone, "Tensor.clone", (buffer,), {}, grad=False, out=value)
     clone.scope = tape.root
     return clone

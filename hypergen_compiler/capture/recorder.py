@@ -21,11 +21,13 @@ __all__ = ["Recorder", "qualified_name"]
 
 # Attributes that tell about a tensor without reading its values: plain Python from there on.
 DESCRIPTIONS = frozenset(
-    "shape dtype device ndim requires_grad is_cuda layout is_leaf grad_fn names is_sparse is_nested is_quantized is_mps "
-    "is_meta is_cpu itemsize nbytes _version grad_dtype is_xla is_mkldnn is_sparse_csr is_vulkan is_xpu is_ipu is_hpu".split()
+    """shape dtype device ndim requires_grad is_cuda layout is_leaf grad_fn names is_sparse is_nested is_quantized
+    is_mps is_meta is_cpu itemsize nbytes _version grad_dtype is_xla is_mkldnn is_sparse_csr is_vulkan is_xpu is_ipu
+    is_hpu""".split()
 )
 ESCAPES = frozenset(
-    "item tolist __bool__ __float__ __int__ __complex__ numpy __index__ equal allclose is_nonzero __array__ __contains__".split()
+    """item tolist __bool__ __float__ __int__ __complex__ numpy __index__ equal allclose is_nonzero __array__
+    __contains__""".split()
 )
 REFLECTED = frozenset({"Tensor.add", "Tensor.mul"})  # recorded alike for `x + 1` and `1 + x`
 SHAPE_ONLY = frozenset(

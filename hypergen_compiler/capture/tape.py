@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
 from hypergen_compiler.capture.steps import Iteration
+from hypergen_compiler.program import Container
 
 __all__ = ["Call", "Ref", "Scope", "Tape", "Written", "fill", "references", "same_values", "tensors"]
 
@@ -107,9 +108,11 @@ class Escape(NamedTuple):
 
 
 def fill(structure: Any, leaf: Callable[[Any], Any]) -> Any:
-    """The same structure of tuples, lists, dicts, slices and NamedTuples with every leaf replaced."""
+    """The same structure of tuples, lists, dicts, slices, NamedTuples and `Container`s with every leaf replaced."""
     if isinstance(structure, Ref):
         return leaf(structure)
+    if isinstance(structure, Container):
+        return replace(structure, values=fill(structure.values, leaf))
     if isinstance(structure, slice):
         return slice(*(fill(part, leaf) for part in (structure.start, structure.stop, structure.step)))
     if isinstance(structure, tuple) and hasattr(structure, "_fields"):

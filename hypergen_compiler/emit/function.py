@@ -6,21 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 import torch.fx
 
+from hypergen_compiler.emit.expressions import Expressions
 from hypergen_compiler.emit.flow import AFTER, Flow
-from hypergen_compiler.emit.literals import literal, tensor_literal
 from hypergen_compiler.emit.locals import Locals
-from hypergen_compiler.emit.outputs import returned_expression
-from hypergen_compiler.emit.records import Records, reach
-from hypergen_compiler.emit.weights import needs_file
-from hypergen_compiler.fold import Call, Column, Const, Constant, Function, Loop, Weight, plan_loops
-from hypergen_compiler.fold.borders import is_within, relative_steps
-from hypergen_compiler.fold.items import is_const, is_number
-from hypergen_compiler.ops import ATOM, Expression, Invocation, parenthesized, print_call
-from hypergen_compiler.ops.expression import UNKNOWN, literal_expression
-from hypergen_compiler.program import Affine, Choice, Extent, Program, Ratio
+from hypergen_compiler.emit.outputs import container_names, returned_expression
+from hypergen_compiler.emit.records import Records
+from hypergen_compiler.emit.sources import column_source
+from hypergen_compiler.fold import Call, Const, Function, Loop, plan_loops
+from hypergen_compiler.fold.items import leaf_of
+from hypergen_compiler.program import Program
 
 __all__ = ["WIDTH", "PrintedFunction", "print_function"]
 
@@ -64,14 +60,9 @@ class Printer:
         sized = function.size_from is not None or function.takes_size
         self.locals = Locals(flow, taken | {self.size_name} if sized else taken)
         function.number_names = tuple(dict.fromkeys(self.locals.numbers.values()))
+        self.expressions = Expressions(program, records, flow, self.locals, self.size_name)
         self.lines: list[str] = []
         self.too_long: int | None = None
-        self.gathered = {first: loop for loop in flow.loops for first in loop.gathered}
-        self.lists = {out: first for loop in flow.loops for first, every in loop.gathered.items() for out in every}
-        rebound = {name for node, name in self.locals.names.items() if node in flow.definitions}
-        self.rebound = rebound & set(self.locals.arguments)
-        self.sizes: dict[tuple[int, int], str] = {}
-        self.device = self.find_device()
 
     def print(self) -> PrintedFunction:
         context: tuple[str, ...] = ()
@@ -102,48 +93,24 @@ class Printer:
         """Sizes that are read once, at the top, because their argument's name is given to another value later."""
         if self.function.batch_from is not None:
             place, dimension = self.function.batch_from
-            yield self.argument_name(place), dimension, "n"
+            yield self.expressions.argument_name(place), dimension, "n"
         if self.function.size_from is not None:
             place, dimension = self.function.size_from
-            yield self.argument_name(place), dimension, self.size_name
-        for (place, dimension), name in self.sizes.items():
-            yield self.argument_name(place), dimension, name
-
-    def argument_name(self, place: int) -> str:
-        return self.locals.names[self.region.arguments[place]]
-
-    def find_device(self) -> str | None:
-        """An expression for the device of what the function works on: of a tensor argument, else of a weight."""
-        for leaf in self.region.arguments:
-            is_tensor = isinstance(leaf, Weight) or (isinstance(leaf, torch.fx.Node) and "shape" in leaf.meta)
-            if is_tensor and self.locals.names.get(leaf) not in self.rebound:
-                return f"{self.locals.names[leaf]}.device"
-        for item in self.flow.body:
-            for leaf in item.leaves:
-                if isinstance(leaf, Weight) and is_within(leaf, self.region, self.records):
-                    return f"{self.tensor(leaf).text}.device"
-        return self.device_of_record()
-
-    def device_of_record(self) -> str | None:
-        for space in self.function.spaces:
-            tree = self.records[space]
-            base = tree.nodes[self.region.bases[space]][0]
-            for steps in tree.steps.values():
-                if steps[: len(base)] == base:
-                    return f"{reach(space, steps[len(base) :])}.device"
-        return None
+            yield self.expressions.argument_name(place), dimension, self.size_name
+        for (place, dimension), name in self.expressions.sizes.items():
+            yield self.expressions.argument_name(place), dimension, name
 
     # Statements
 
     def print_loop(self, loop: Loop) -> None:
         for value, start in loop.carried.items():
-            text = self.tensor(self.flow.alias(start)).text
+            text = self.expressions.tensor(self.flow.alias(start)).text
             if text != self.locals.names[value]:
                 self.lines.append(f"{self.locals.names[value]} = {text}")
         for value in loop.gathered:
             self.lines.append(f"{self.locals.lists[value]} = []")
         variables = [column.variable for column in loop.columns]
-        sources = [self.column_source(loop, column) for column in loop.columns]
+        sources = [column_source(self.expressions, loop, column) for column in loop.columns]
         if not sources:
             self.lines.append(f"for _ in range({loop.turns}):")
         elif len(sources) == 1:
@@ -159,36 +126,6 @@ class Printer:
                 if self.flow.definitions[value] == position:
                     context = ()
                     self.lines.append(f"    {self.locals.lists[value]}.append({self.locals.names[value]})")
-
-    def column_source(self, loop: Loop, column: Column) -> str:
-        if column.kind == "index":
-            return f"range({loop.turns})"
-        if column.kind == "number":
-            return displayed([self.number(leaf).text for leaf in column.values])
-        if column.kind == "value":
-            return displayed([self.tensor(self.flow.alias(leaf)).text for leaf in column.values])
-        if isinstance(column.values[0], int):
-            return self.slice_of_tuple(column)
-        return displayed([reach(column.kind, (*column.prefix, value)) for value in column.values])
-
-    def slice_of_tuple(self, column: Column) -> str:
-        """`w.blocks` where the loop runs over all of it, a slice where over a part, else the elements one by one."""
-        base = self.records[column.kind].nodes[self.region.bases[column.kind]][0]
-        whole = reach(column.kind, column.prefix)
-        length = tuple_length(self.records[column.kind], (*base, *column.prefix))
-        values = column.values
-        step = values[1] - values[0]
-        if any(later - earlier != step for earlier, later in zip(values, values[1:], strict=False)):
-            return displayed([reach(column.kind, (*column.prefix, value)) for value in values])
-        if step == 1:
-            start = values[0] or ""
-            stop = values[-1] + 1 if values[-1] + 1 < length else ""
-            return whole if start == stop == "" else f"{whole}[{start}:{stop}]"
-        if step == -1:
-            start = values[0] if values[0] + 1 < length else ""
-            stop = values[-1] - 1 if values[-1] else ""
-            return f"{whole}[{start}:{stop}:-1]"
-        return displayed([reach(column.kind, (*column.prefix, value)) for value in values])
 
     def print_statement(self, position: int, depth: int, context: tuple[str, ...]) -> tuple[str, ...]:
         """Appends one statement, inside the `with` or `if` that it needs; returns these for the next to share."""
@@ -210,7 +147,7 @@ class Printer:
 
     def statement(self, position: int, indent: int, *, is_last: bool) -> str:
         item = self.flow.body[position]
-        expression = self.expression(position)
+        expression = self.expressions.expression(position)
         targets = self.targets(item)
         if is_last and self.returns(position, item):
             text = f"return {expression.text}"
@@ -229,7 +166,7 @@ class Printer:
             for number, leaf in enumerate(map(self.flow.alias, self.flow.body[position].leaves))
             if leaf in self.flow.inlined and (position, number) not in self.flow.places
         ]
-        return max(nested, key=lambda inner: len(self.expression(inner).text), default=None)
+        return max(nested, key=lambda inner: len(self.expressions.expression(inner).text), default=None)
 
     def targets(self, item: Any) -> str | None:
         names = self.locals.names
@@ -256,184 +193,18 @@ class Printer:
             return
         entry = self.function.entry
         if entry is not None:
-            self.lines.append(f"return {returned_expression(entry.entry.output, self.result)}")
+            classes = container_names(self.program)
+            self.lines.append(f"return {returned_expression(entry.entry.output, self.returned, classes)}")
             return
         results = [self.result(node) for node in self.region.results]
         if results:
             self.lines.append("return " + ", ".join(results))
 
+    def returned(self, leaf: Any) -> str:
+        return self.result(leaf) if isinstance(leaf, torch.fx.Node) else self.expressions.number(Const(leaf)).text
+
     def result(self, node: torch.fx.Node) -> str:
-        from hypergen_compiler.fold.items import leaf_of
-
-        return self.tensor(self.flow.alias(leaf_of(node))).text
-
-    # Expressions
-
-    def expression(self, position: int) -> Expression:
-        item = self.flow.body[position]
-        leaves = iter([self.leaf(position, number) for number in range(len(item.leaves))])
-        if isinstance(item, Call):
-            return self.call(item, list(leaves))
-        node = item.node
-        takes_tensors = any(not is_const(leaf) for leaf in item.leaves)
-        args = [self.argument(argument, leaves) for argument in node.args]
-        kwargs = {name: self.argument(argument, leaves) for name, argument in node.kwargs.items()}
-        where = node.meta["where"]
-        printed = print_call(
-            Invocation(
-                node.meta["name"],
-                node.target,
-                args,
-                kwargs,
-                where,
-                self.device,
-                takes_tensors,
-                node.meta["call"].reflected,
-            )
-        )
-        wanted = [out for out in item.outs if self.flow.uses[out] or out in self.flow.carried]
-        if item.outs != [node] and len(wanted) == 1 and wanted[0] in self.flow.inlined:
-            return Expression(f"{parenthesized(printed, ATOM)}[{literal(wanted[0].args[1])}]")
-        return printed
-
-    def call(self, item: Call, leaves: list[Expression]) -> Expression:
-        function = item.function
-        arguments = [leaf.text for leaf in leaves]
-        if function.uses_training:
-            arguments.append("training")
-        return Expression(f"{function.name}({', '.join(arguments)})")
-
-    def argument(self, value: Any, leaves: Iterator[Expression]) -> Expression:
-        """An argument as text; tensors and numbers come from `leaves`, in order."""
-        if isinstance(value, torch.fx.Node | Affine | Extent | Ratio | Choice) or is_number(value):
-            return next(leaves)
-        if isinstance(value, slice):
-            parts = [self.argument(part, leaves) for part in (value.start, value.stop, value.step)]
-            start, stop, step = ("" if part.value is None else part.text for part in parts)
-            return Expression(f"{start}:{stop}" + (f":{step}" if step else ""), 0)
-        if isinstance(value, dict):
-            inner = [f"{literal(key)}: {self.argument(item, leaves).text}" for key, item in value.items()]
-            return Expression("{" + ", ".join(inner) + "}")
-        if isinstance(value, tuple | list):
-            return self.display(value, leaves)
-        return literal_expression(value)
-
-    def display(self, value: tuple[Any, ...] | list[Any], leaves: Iterator[Expression]) -> Expression:
-        items = [self.argument(item, leaves) for item in value]
-        known = all(item.value is not UNKNOWN for item in items)
-        plain = (tuple if isinstance(value, tuple) else list)(item.value for item in items) if known else UNKNOWN
-        texts = self.with_lists(value, items)
-        if isinstance(value, list) and len(texts) == 1 and texts[0].startswith("*"):
-            return Expression(texts[0][1:])
-        inner = ", ".join(texts)
-        if isinstance(value, list):
-            return Expression(f"[{inner}]", ATOM, plain, tuple(items))
-        return Expression(f"({inner},)" if len(texts) == 1 else f"({inner})", ATOM, plain, tuple(items))
-
-    def with_lists(self, value: Any, items: list[Expression]) -> list[str]:
-        """The elements' texts, with what a loop has gathered as `*list`."""
-        texts: list[str] = []
-        position = 0
-        while position < len(items):
-            first = self.lists.get(value[position]) if isinstance(value[position], torch.fx.Node) else None
-            if first is not None and value[position] is first and not items[position].text:
-                texts.append(f"*{self.locals.lists[first]}")
-                position += len(self.gathered[first].gathered[first])
-            else:
-                texts.append(items[position].text)
-                position += 1
-        return texts
-
-    def leaf(self, position: int, number: int) -> Expression:
-        leaf = self.flow.body[position].leaves[number]
-        place = self.flow.places.get((position, number))
-        if place is not None:
-            return self.from_loop(place)
-        if isinstance(leaf, Const):
-            if (position, number) in self.locals.numbers:
-                return Expression(self.locals.numbers[position, number])
-            if (position, number) in self.function.explained:
-                return self.size(*self.function.explained[position, number])
-            return self.number(leaf)
-        if leaf in self.lists and self.flow.loop_at.get(position) is not self.gathered[self.lists[leaf]]:
-            return Expression("")  # printed with the whole list
-        leaf = self.flow.alias(leaf)
-        if leaf in self.flow.inlined:
-            return self.expression(self.flow.inlined[leaf])
-        return self.tensor(leaf)
-
-    def from_loop(self, place: tuple[Any, ...]) -> Expression:
-        if place[0] == "carried":
-            return Expression(self.locals.names[place[1]])
-        _, column, rest = place
-        if column.kind != "index":
-            return Expression(reach(column.variable, rest))
-        first, step = rest
-        scaled = column.variable if abs(step) == 1 else f"{abs(step)} * {column.variable}"
-        if step < 0:
-            return Expression(f"{first} - {scaled}", 11)
-        if first == 0:
-            return Expression(scaled, ATOM if step == 1 else 12)
-        return Expression(f"{scaled} {'+' if first > 0 else '-'} {abs(first)}", 11)
-
-    def size(self, place: int, dimension: int) -> Expression:
-        name = self.argument_name(place)
-        if name not in self.rebound:
-            return Expression(f"{name}.shape[{dimension}]")
-        if (place, dimension) not in self.sizes:
-            self.sizes[place, dimension] = self.locals.claim(f"{name}_size", [(-1, AFTER + 1)])
-        return Expression(self.sizes[place, dimension])
-
-    def number(self, leaf: Const) -> Expression:
-        value = leaf.value
-        if isinstance(value, Affine):
-            text = "n" if value.slope == 1 else f"{value.slope} * n"
-            if value.offset:
-                return Expression(f"{text} {'+' if value.offset > 0 else '-'} {abs(value.offset)}", 11)
-            return Expression(text, ATOM if value.slope == 1 else 12)
-        if isinstance(value, Extent):
-            return extent_expression(value, self.size_name)
-        if isinstance(value, Ratio):
-            return Expression(f"{literal(value.numerator)} / n", 12)
-        if isinstance(value, Choice):
-            if value == Choice(True, False):
-                return Expression("training")
-            if value == Choice(False, True):
-                return Expression("not training", 5)
-            return Expression(f"{literal(value.training)} if training else {literal(value.evaluation)}", 1)
-        return literal_expression(value)
-
-    def tensor(self, leaf: Any) -> Expression:
-        if leaf in self.locals.names:
-            return Expression(self.locals.names[leaf], tensor=True)
-        if isinstance(leaf, Constant):
-            return self.constant(leaf)
-        return Expression(reach(leaf[0], relative_steps(leaf, self.region, self.records)), tensor=True)
-
-    def constant(self, leaf: Constant) -> Expression:
-        value = self.program.constants[leaf.name]
-        if needs_file(value):
-            moved = f".to({self.device})" if self.device else ""
-            return Expression(f"CONSTANTS[{literal(leaf.name)}]{moved}")
-        text = tensor_literal(value)
-        return Expression(text[:-1] + f", device={self.device})" if self.device else text)
-
-
-def extent_expression(extent: Extent, size: str) -> Expression:
-    """`n * length`, `side // 2`, `length + 1`."""
-    texts = []
-    for (batches, sizes), coefficient in extent.terms:
-        factors = ["n"] * batches + [size] * sizes
-        if abs(coefficient.numerator) != 1 or not factors:
-            factors.insert(0, str(abs(coefficient.numerator)))
-        text = " * ".join(factors) + (f" // {coefficient.denominator}" if coefficient.denominator != 1 else "")
-        texts.append(("- " if coefficient < 0 else "+ " if texts else "") + text)
-    joined = " ".join(texts)
-    return Expression(joined, 11 if len(texts) > 1 else 12 if " " in joined else ATOM)
-
-
-def displayed(texts: list[str]) -> str:
-    return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
+        return self.expressions.tensor(self.flow.alias(leaf_of(node))).text
 
 
 def pattern(results: list[tuple[tuple[Any, ...], str]], node: torch.fx.Node) -> str:
@@ -458,7 +229,3 @@ def nested_targets(tree: dict[Any, Any], structure: Any, *, outer: bool = False)
         parts.append(nested_targets(inner, structure[index]) if isinstance(inner, dict) else inner)
     text = ", ".join(parts) + ("," if len(parts) == 1 else "")
     return text if outer else f"({text})"
-
-
-def tuple_length(tree: Records, steps: tuple[Any, ...]) -> int:
-    return 1 + max(path[len(steps)] for path in tree.steps.values() if path[: len(steps)] == steps)

@@ -9,8 +9,8 @@ from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout
-from hypergen_compiler.plan import FEATURES, HIDDEN, FeatureEncoder, Plan, kernel
-from hypergen_compiler.program import Affine, Program
+from hypergen_compiler.plan import FEATURES, LARGEST_SIDE, FeatureEncoder, Plan
+from hypergen_compiler.program import Affine, Input, Program
 
 __all__ = ["hypernetwork"]
 
@@ -20,9 +20,7 @@ def hypernetwork(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     names = batch_names(plan)
     frozen = layout.trained < layout.size
     loss = program.entry(program.loss)
-    dtypes = [value.dtype for value in loss.inputs if value.is_tensor]
-    limits = [value.vocabulary for value in loss.inputs if value.is_tensor]
-    encoders = list(zip(plan.encoder, names, dtypes, limits, strict=True))
+    tensors = [value for value in loss.inputs if value.is_tensor]
     return render(
         "hypernetwork.py.j2",
         items=item_kind(plan),
@@ -33,13 +31,11 @@ def hypernetwork(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         weights=Code(f"{layout.weights:,}"),
         imports=Code("EMITTED, LAYOUT, initial_weights" if frozen else "LAYOUT, SIZE, initial_weights"),
         features=FEATURES,
-        hidden=HIDDEN,
         loss=identifier(program.loss),
         fixed_values=has_fixed_values(loss),
-        kinds={part.kind for part in plan.encoder},
         parts=[
-            {"attribute": Code(f"{name}_features"), "module": module(part), "value": value(part, name, dtype, limit)}
-            for part, name, dtype, limit in encoders
+            {"name": name, "tables": tables(part, name), "value": projected(part, name, value)}
+            for part, name, value in zip(plan.encoder, names, tensors, strict=True)
         ],
         signature=Code(", ".join(f"{name}: Tensor" for name in names)),
         shapes=Code(", ".join(shape_text((Affine(1), *part.shape)) for part in plan.encoder)),
@@ -49,20 +45,22 @@ def hypernetwork(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     )
 
 
-def module(part: FeatureEncoder) -> Code:
-    """The constructor of the features of one input."""
-    if part.kind == "image":
-        return Code(f"ImageFeatures(channels={part.shape[0]}, kernel={kernel(part.shape)})")
-    if part.kind == "vector":
-        return Code(f"VectorFeatures({torch.Size(part.shape).numel()})")
-    if part.kind == "tokens":
-        return Code(f"TokenFeatures({part.rows})")
-    return Code(f"nn.Embedding({part.rows}, FEATURES)")
+def tables(part: FeatureEncoder, name: Code) -> list[dict[str, Code | int]]:
+    """The random tables that an input is projected with: tokens need one for each place in a pair."""
+    ends = ("first", "second") if part.kind == "tokens" else ("directions",)
+    return [{"name": Code(f"{name}_{end}"), "rows": part.rows} for end in ends]
 
 
-def value(part: FeatureEncoder, name: Code, dtype: torch.dtype, limit: int | None) -> Code:
-    """An input as its features take it: floats of single precision, integers below the number of rows."""
+def projected(part: FeatureEncoder, name: Code, value: Input) -> Code:
+    """The expression of an input's projections, [n, FEATURES]."""
     if part.kind in ("image", "vector"):
-        single = name if dtype == torch.float32 else f"{name}.float()"
-        return Code(f"{single} / {part.rows}" if part.rows else single)
-    return Code(name if limit else f"{name}.clamp(0, {part.rows - 1})")
+        single = name if value.dtype == torch.float32 else Code(f"{name}.float()")
+        if max(part.shape[1:], default=0) > LARGEST_SIDE and part.kind == "image":
+            sides = ", ".join(str(min(size, LARGEST_SIDE)) for size in part.shape[1:])
+            single = Code(f"F.adaptive_avg_pool2d({single}, ({sides}))")
+        return Code(f"{single}.reshape({name}.shape[0], -1) @ self.{name}_directions")
+    known = name if value.vocabulary else Code(f"{name}.clamp(0, {part.rows - 1})")  # data may go beyond the example
+    if part.kind == "label":
+        return Code(f"self.{name}_directions[{known}]")
+    pairs = known if part.shape[1:] == () else Code(f"{known}.flatten(1)")
+    return Code(f"torch.tanh(self.{name}_first[{pairs}] + self.{name}_second[{pairs}.roll(-1, 1)]).mean(1)")

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import torch.fx
 
-from hypergen_compiler.emit.function import PrintedFunction, extent_expression, print_function
+from hypergen_compiler.emit.expressions import extent_expression
+from hypergen_compiler.emit.function import PrintedFunction, print_function
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.names import Namespace, identifier, snake
-from hypergen_compiler.emit.outputs import containers
+from hypergen_compiler.emit.outputs import container_names, field_names
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.fold import Const, Folded, Function, Part, Weight, fold
@@ -31,14 +32,14 @@ def model(program: Program, layout: ParameterLayout, records: dict[str, Records]
     folded = fold(program, records)
     name_functions(program, folded, records)
     copied = autograd_classes(graph for entry in program.entries for graph in entry.graphs)
-    taken = {function.name for function in folded.functions} | {*copied, *containers(program)}
+    taken = {function.name for function in folded.functions} | {*copied, *container_names(program).values()}
     printed = [print_function(function, program, records, taken) for function in folded.functions]
     texts = [function_text(function, program, records) for function in printed]
     for entry in folded.entries:
         if entry.evaluation is not None:
             texts.append(branching_text(entry))
     classes = list(copied.values())
-    classes += [container_text(name, container) for name, container in containers(program).items()]
+    classes += [container_text(name, container) for container, name in container_names(program).items()]
     body = "\n\n\n".join([*classes, *texts])
     used = [record.name for tree in records.values() for record in tree.classes if uses(body, record.name)]
     return render(
@@ -59,10 +60,10 @@ def uses(body: str, name: str) -> bool:
 
 def name_functions(program: Program, folded: Folded, records: dict[str, Records]) -> None:
     """Entry points keep their names; `forward` becomes the class's name; equal names get the class in front."""
-    names = Namespace(set(TAKEN) | {record.name for tree in records.values() for record in tree.classes})
+    classes = {record.name for tree in records.values() for record in tree.classes}
+    names = Namespace(TAKEN | classes | set(container_names(program).values()))
     for entry in folded.entries:
-        plain = str(identifier(entry.entry.name, "entry"))
-        entry_name = plain if plain != f"{entry.entry.name}_" else plain
+        entry_name = identifier(entry.entry.name, "entry")
         names.taken.add(entry_name)
         if entry.evaluation is None:
             entry.function.name = entry_name
@@ -211,5 +212,5 @@ def branching_text(entry) -> str:
 
 
 def container_text(name: str, container) -> str:
-    fields = "\n".join(f"    {identifier(field, 'field')}: Any" for field in container.fields)
+    fields = "\n".join(f"    {field}: Any" for field in field_names(container))
     return f'class {name}(NamedTuple):\n    """The fields of {prose(container.name)}."""\n\n{fields or "    pass"}'

@@ -2,48 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import keyword
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import torch.fx
-
 from hypergen_compiler.emit.literals import literal
-from hypergen_compiler.emit.names import identifier
+from hypergen_compiler.emit.names import Namespace, identifier
+from hypergen_compiler.emit.text import Code
 from hypergen_compiler.program import Container, Program
 
-__all__ = ["containers", "returned_expression"]
+__all__ = ["container_names", "field_names", "returned_expression"]
 
 
-def returned_expression(output: Any, tensor: Callable[[torch.fx.Node], str]) -> str:
-    """The expression that rebuilds a returned structure from the variables that hold its tensors."""
+def returned_expression(output: Any, leaf: Callable[[Any], str], classes: Mapping[Container, Code]) -> str:
+    """The expression that rebuilds a returned structure.
+
+    `leaf` gives those of its tensors and plain values, `classes` are the names of its containers.
+    """
+
+    def nested(item: Any) -> str:
+        if isinstance(item, Container):
+            fields = zip(field_names(item), item.values, strict=True)
+            return f"{classes[item]}({', '.join(f'{name}={nested(value)}' for name, value in fields)})"
+        if isinstance(item, tuple):
+            return f"({', '.join(map(nested, item))}{',' if len(item) == 1 else ''})"
+        if isinstance(item, list):
+            return f"[{', '.join(map(nested, item))}]"
+        if isinstance(item, dict):
+            return "{" + ", ".join(f"{literal(key)}: {nested(value)}" for key, value in item.items()) + "}"
+        return leaf(item)
+
     if type(output) is tuple and len(output) > 1:
-        return ", ".join(nested(item, tensor) for item in output)
-    return nested(output, tensor)
+        return ", ".join(map(nested, output))
+    return nested(output)
 
 
-def nested(output: Any, tensor: Callable[[torch.fx.Node], str]) -> str:
-    if isinstance(output, torch.fx.Node):
-        return tensor(output)
-    if isinstance(output, Container):
-        fields = zip(output.fields, output.values, strict=True)
-        inner = ", ".join(f"{identifier(name, 'field')}={nested(item, tensor)}" for name, item in fields)
-        return f"{identifier(output.name, 'Output')}({inner})"
-    if isinstance(output, tuple):
-        inner = ", ".join(nested(item, tensor) for item in output)
-        return f"({inner},)" if len(output) == 1 else f"({inner})"
-    if isinstance(output, list):
-        return f"[{', '.join(nested(item, tensor) for item in output)}]"
-    if isinstance(output, dict):
-        return "{" + ", ".join(f"{literal(key)}: {nested(item, tensor)}" for key, item in output.items()) + "}"
-    return literal(output)
+def field_names(container: Container) -> list[Code]:
+    """The fields' own names where a NamedTuple can have them, otherwise free ones like them."""
+    usable = {name for name in container.fields if is_field(name)}
+    names = Namespace(usable)
+    return [Code(name) if name in usable else names.claim(name, "field") for name in container.fields]
 
 
-def containers(program: Program) -> dict[str, Container]:
-    """Every container class that the entry points return, by its printed name."""
-    found: dict[str, Container] = {}
+def is_field(name: str) -> bool:
+    return name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("_")
+
+
+def container_names(program: Program) -> dict[Container, Code]:
+    """The printed name of every container class that the entry points return; those of other fields are others."""
+    modules = {identifier(module.name, "Part") for module in program.modules}
+    names = Namespace({"Weights", "State", "NamedTuple", "Any", *modules, *(entry.name for entry in program.entries)})
+    found: dict[Container, Code] = {}
     for entry in program.entries:
-        for container in inside(entry.output):
-            found.setdefault(identifier(container.name, "Output"), container)
+        for output in (entry.output, entry.evaluation and entry.evaluation.output):
+            for container in inside(output):
+                if container not in found:
+                    found[container] = names.claim(container.name, "Output")
     return found
 
 

@@ -42,7 +42,7 @@ class Field:
 
 @dataclass
 class Record:
-    """A NamedTuple class; `paths` are the modules that it stands for, `shapes` those of its tensors over all of them."""
+    """A NamedTuple class; `paths` are the modules that it stands for, `shapes` those of its tensors in all of them."""
 
     name: Code
     fields: list[Field]

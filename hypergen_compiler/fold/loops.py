@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import torch.fx
@@ -254,7 +255,7 @@ def progression(values: list[Any]) -> tuple[int, int] | None:
     if any(type(value) is not int for value in values):
         return None
     difference = values[1] - values[0]
-    steady = all(later - earlier == difference for earlier, later in zip(values, values[1:], strict=False))
+    steady = all(later - earlier == difference for earlier, later in pairwise(values))
     return (values[0], difference) if difference and steady else None
 
 

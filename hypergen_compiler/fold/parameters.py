@@ -7,6 +7,7 @@ from typing import Any
 
 import torch.fx
 
+from hypergen_compiler.capture.tape import fill
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold.borders import is_within
 from hypergen_compiler.fold.equality import explanation, number_places
@@ -33,7 +34,10 @@ def describe_function(function: Function, records: dict[str, Records]) -> None:
     leaves = [leaf for item in model.body for leaf in item.leaves]
     within = {leaf[0] for leaf in leaves if isinstance(leaf, Weight | Part) and is_within(leaf, model, records)}
     function.spaces = ("w", "state") if function.entry is not None else tuple(s for s in ("w", "state") if s in within)
-    values = [leaf.value for leaf in leaves if isinstance(leaf, Const)]
+    returned: list[Any] = []
+    if function.entry is not None:
+        fill(function.entry.entry.output, returned.append)
+    values = [leaf.value for leaf in leaves if isinstance(leaf, Const)] + returned
     function.uses_batch = any(uses_batch(value) for value in values)
     function.uses_training = any(isinstance(value, Choice) for value in values) or any(
         item.mode is not None or (isinstance(item, Call) and item.function.uses_training) for item in model.body
@@ -42,7 +46,7 @@ def describe_function(function: Function, records: dict[str, Records]) -> None:
         function.batch_from = shape_source(function, lambda size: size == Affine(1))
         function.takes_batch = function.batch_from is None and function.entry is None
     given = {*function.explained, *(place for places in function.parameters for place in places)}
-    sized = [leaf_value(model, place) for place in number_places(model) if place not in given]
+    sized = [leaf_value(model, place) for place in number_places(model) if place not in given] + returned
     if any(isinstance(value, Extent) for value in sized):
         function.size_from = shape_source(function, lambda size: isinstance(size, Extent) and size.is_plain)
         function.takes_size = function.size_from is None

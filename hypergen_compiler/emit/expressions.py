@@ -1,0 +1,223 @@
+"""Calls, leaves and numbers of a function's body as expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.fx
+
+from hypergen_compiler.emit.flow import AFTER, Flow
+from hypergen_compiler.emit.literals import literal, tensor_literal
+from hypergen_compiler.emit.locals import Locals
+from hypergen_compiler.emit.records import Records, reach
+from hypergen_compiler.emit.weights import needs_file
+from hypergen_compiler.fold import Call, Const, Constant, Weight
+from hypergen_compiler.fold.borders import is_within, relative_steps
+from hypergen_compiler.fold.items import is_const, is_number
+from hypergen_compiler.ops import ATOM, Expression, Invocation, parenthesized, print_call
+from hypergen_compiler.ops.expression import UNKNOWN, literal_expression
+from hypergen_compiler.program import Affine, Choice, Extent, Program, Ratio
+
+__all__ = ["Expressions", "extent_expression"]
+
+
+class Expressions:
+    """Prints what stands on the right of a statement, given how values flow and what they are called."""
+
+    def __init__(self, program: Program, records: dict[str, Records], flow: Flow, names: Locals, size_name: str):
+        self.program, self.records, self.flow, self.locals = program, records, flow, names
+        self.function, self.region, self.size_name = flow.function, flow.region, size_name
+        self.gathered = {first: loop for loop in flow.loops for first in loop.gathered}
+        self.lists = {out: first for loop in flow.loops for first, every in loop.gathered.items() for out in every}
+        rebound = {name for node, name in names.names.items() if node in flow.definitions}
+        self.rebound = rebound & set(names.arguments)
+        self.sizes: dict[tuple[int, int], str] = {}
+        self.device = self.find_device()
+
+    def argument_name(self, place: int) -> str:
+        return self.locals.names[self.region.arguments[place]]
+
+    def find_device(self) -> str | None:
+        """An expression for the device of what the function works on: of a tensor argument, else of a weight."""
+        for leaf in self.region.arguments:
+            is_tensor = isinstance(leaf, Weight) or (isinstance(leaf, torch.fx.Node) and "shape" in leaf.meta)
+            if is_tensor and self.locals.names.get(leaf) not in self.rebound:
+                return f"{self.locals.names[leaf]}.device"
+        for item in self.flow.body:
+            for leaf in item.leaves:
+                if isinstance(leaf, Weight) and is_within(leaf, self.region, self.records):
+                    return f"{self.tensor(leaf).text}.device"
+        return self.device_of_record()
+
+    def device_of_record(self) -> str | None:
+        for space in self.function.spaces:
+            tree = self.records[space]
+            base = tree.nodes[self.region.bases[space]][0]
+            for steps in tree.steps.values():
+                if steps[: len(base)] == base:
+                    return f"{reach(space, steps[len(base) :])}.device"
+        return None
+
+    def expression(self, position: int) -> Expression:
+        item = self.flow.body[position]
+        leaves = iter([self.leaf(position, number) for number in range(len(item.leaves))])
+        if isinstance(item, Call):
+            return self.call(item, list(leaves))
+        node = item.node
+        takes_tensors = any(not is_const(leaf) for leaf in item.leaves)
+        args = [self.argument(argument, leaves) for argument in node.args]
+        kwargs = {name: self.argument(argument, leaves) for name, argument in node.kwargs.items()}
+        where = node.meta["where"]
+        printed = print_call(
+            Invocation(
+                node.meta["name"],
+                node.target,
+                args,
+                kwargs,
+                where,
+                self.device,
+                takes_tensors,
+                node.meta["call"].reflected,
+            )
+        )
+        wanted = [out for out in item.outs if self.flow.uses[out] or out in self.flow.carried]
+        if item.outs != [node] and len(wanted) == 1 and wanted[0] in self.flow.inlined:
+            return Expression(f"{parenthesized(printed, ATOM)}[{literal(wanted[0].args[1])}]")
+        return printed
+
+    def call(self, item: Call, leaves: list[Expression]) -> Expression:
+        function = item.function
+        arguments = [leaf.text for leaf in leaves]
+        if function.uses_training:
+            arguments.append("training")
+        return Expression(f"{function.name}({', '.join(arguments)})")
+
+    def argument(self, value: Any, leaves: Iterator[Expression]) -> Expression:
+        """An argument as text; tensors and numbers come from `leaves`, in order."""
+        if isinstance(value, torch.fx.Node | Affine | Extent | Ratio | Choice) or is_number(value):
+            return next(leaves)
+        if isinstance(value, slice):
+            parts = [self.argument(part, leaves) for part in (value.start, value.stop, value.step)]
+            start, stop, step = ("" if part.value is None else part.text for part in parts)
+            return Expression(f"{start}:{stop}" + (f":{step}" if step else ""), 0)
+        if isinstance(value, dict):
+            inner = [f"{literal(key)}: {self.argument(item, leaves).text}" for key, item in value.items()]
+            return Expression("{" + ", ".join(inner) + "}")
+        if isinstance(value, tuple | list):
+            return self.display(value, leaves)
+        return literal_expression(value)
+
+    def display(self, value: tuple[Any, ...] | list[Any], leaves: Iterator[Expression]) -> Expression:
+        items = [self.argument(item, leaves) for item in value]
+        known = all(item.value is not UNKNOWN for item in items)
+        plain = (tuple if isinstance(value, tuple) else list)(item.value for item in items) if known else UNKNOWN
+        texts = self.with_lists(value, items)
+        if isinstance(value, list) and len(texts) == 1 and texts[0].startswith("*"):
+            return Expression(texts[0][1:])
+        inner = ", ".join(texts)
+        if isinstance(value, list):
+            return Expression(f"[{inner}]", ATOM, plain, tuple(items))
+        return Expression(f"({inner},)" if len(texts) == 1 else f"({inner})", ATOM, plain, tuple(items))
+
+    def with_lists(self, value: Any, items: list[Expression]) -> list[str]:
+        """The elements' texts, with what a loop has gathered as `*list`."""
+        texts: list[str] = []
+        position = 0
+        while position < len(items):
+            first = self.lists.get(value[position]) if isinstance(value[position], torch.fx.Node) else None
+            if first is not None and value[position] is first and not items[position].text:
+                texts.append(f"*{self.locals.lists[first]}")
+                position += len(self.gathered[first].gathered[first])
+            else:
+                texts.append(items[position].text)
+                position += 1
+        return texts
+
+    def leaf(self, position: int, number: int) -> Expression:
+        leaf = self.flow.body[position].leaves[number]
+        place = self.flow.places.get((position, number))
+        if place is not None:
+            return self.from_loop(place)
+        if isinstance(leaf, Const):
+            if (position, number) in self.locals.numbers:
+                return Expression(self.locals.numbers[position, number])
+            if (position, number) in self.function.explained:
+                return self.size(*self.function.explained[position, number])
+            return self.number(leaf)
+        if leaf in self.lists and self.flow.loop_at.get(position) is not self.gathered[self.lists[leaf]]:
+            return Expression("")  # printed with the whole list
+        leaf = self.flow.alias(leaf)
+        if leaf in self.flow.inlined:
+            return self.expression(self.flow.inlined[leaf])
+        return self.tensor(leaf)
+
+    def from_loop(self, place: tuple[Any, ...]) -> Expression:
+        if place[0] == "carried":
+            return Expression(self.locals.names[place[1]])
+        _, column, rest = place
+        if column.kind != "index":
+            return Expression(reach(column.variable, rest))
+        first, step = rest
+        scaled = column.variable if abs(step) == 1 else f"{abs(step)} * {column.variable}"
+        if step < 0:
+            return Expression(f"{first} - {scaled}", 11)
+        if first == 0:
+            return Expression(scaled, ATOM if step == 1 else 12)
+        return Expression(f"{scaled} {'+' if first > 0 else '-'} {abs(first)}", 11)
+
+    def size(self, place: int, dimension: int) -> Expression:
+        name = self.argument_name(place)
+        if name not in self.rebound:
+            return Expression(f"{name}.shape[{dimension}]")
+        if (place, dimension) not in self.sizes:
+            self.sizes[place, dimension] = self.locals.claim(f"{name}_size", [(-1, AFTER + 1)])
+        return Expression(self.sizes[place, dimension])
+
+    def number(self, leaf: Const) -> Expression:
+        value = leaf.value
+        if isinstance(value, Affine):
+            text = "n" if value.slope == 1 else f"{value.slope} * n"
+            if value.offset:
+                return Expression(f"{text} {'+' if value.offset > 0 else '-'} {abs(value.offset)}", 11)
+            return Expression(text, ATOM if value.slope == 1 else 12)
+        if isinstance(value, Extent):
+            return extent_expression(value, self.size_name)
+        if isinstance(value, Ratio):
+            return Expression(f"{literal(value.numerator)} / n", 12)
+        if isinstance(value, Choice):
+            if value == Choice(True, False):
+                return Expression("training")
+            if value == Choice(False, True):
+                return Expression("not training", 5)
+            return Expression(f"{literal(value.training)} if training else {literal(value.evaluation)}", 1)
+        return literal_expression(value)
+
+    def tensor(self, leaf: Any) -> Expression:
+        if leaf in self.locals.names:
+            return Expression(self.locals.names[leaf], tensor=True)
+        if isinstance(leaf, Constant):
+            return self.constant(leaf)
+        return Expression(reach(leaf[0], relative_steps(leaf, self.region, self.records)), tensor=True)
+
+    def constant(self, leaf: Constant) -> Expression:
+        value = self.program.constants[leaf.name]
+        if needs_file(value):
+            moved = f".to({self.device})" if self.device else ""
+            return Expression(f"CONSTANTS[{literal(leaf.name)}]{moved}")
+        text = tensor_literal(value)
+        return Expression(text[:-1] + f", device={self.device})" if self.device else text)
+
+
+def extent_expression(extent: Extent, size: str) -> Expression:
+    """`n * length`, `side // 2`, `length + 1`."""
+    texts = []
+    for (batches, sizes), coefficient in extent.terms:
+        factors = ["n"] * batches + [size] * sizes
+        if abs(coefficient.numerator) != 1 or not factors:
+            factors.insert(0, str(abs(coefficient.numerator)))
+        text = " * ".join(factors) + (f" // {coefficient.denominator}" if coefficient.denominator != 1 else "")
+        texts.append(("- " if coefficient < 0 else "+ " if texts else "") + text)
+    joined = " ".join(texts)
+    return Expression(joined, 11 if len(texts) > 1 else 12 if " " in joined else ATOM)

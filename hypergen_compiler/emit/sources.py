@@ -1,0 +1,53 @@
+"""What loops run over: ranges, tuples of weights or slices of them, numbers, values."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from hypergen_compiler.emit.expressions import Expressions
+from hypergen_compiler.emit.records import Records, reach
+from hypergen_compiler.fold import Column, Loop
+
+__all__ = ["column_source"]
+
+
+def column_source(expressions: Expressions, loop: Loop, column: Column) -> str:
+    """The expression that a loop variable runs over."""
+    if column.kind == "index":
+        return f"range({loop.turns})"
+    if column.kind == "number":
+        return displayed([expressions.number(leaf).text for leaf in column.values])
+    if column.kind == "value":
+        return displayed([expressions.tensor(expressions.flow.alias(leaf)).text for leaf in column.values])
+    if isinstance(column.values[0], int):
+        return slice_of_tuple(expressions, column)
+    return displayed([reach(column.kind, (*column.prefix, value)) for value in column.values])
+
+
+def slice_of_tuple(expressions: Expressions, column: Column) -> str:
+    """`w.blocks` where the loop runs over all of it, a slice where over a part, else the elements one by one."""
+    base = expressions.records[column.kind].nodes[expressions.region.bases[column.kind]][0]
+    whole = reach(column.kind, column.prefix)
+    length = tuple_length(expressions.records[column.kind], (*base, *column.prefix))
+    values = column.values
+    step = values[1] - values[0]
+    if any(later - earlier != step for earlier, later in pairwise(values)):
+        return displayed([reach(column.kind, (*column.prefix, value)) for value in values])
+    if step == 1:
+        start = values[0] or ""
+        stop = values[-1] + 1 if values[-1] + 1 < length else ""
+        return whole if start == stop == "" else f"{whole}[{start}:{stop}]"
+    if step == -1:
+        start = values[0] if values[0] + 1 < length else ""
+        stop = values[-1] - 1 if values[-1] else ""
+        return f"{whole}[{start}:{stop}:-1]"
+    return displayed([reach(column.kind, (*column.prefix, value)) for value in values])
+
+
+def displayed(texts: list[str]) -> str:
+    return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
+
+
+def tuple_length(tree: Records, steps: tuple[Any, ...]) -> int:
+    return 1 + max(path[len(steps)] for path in tree.steps.values() if path[: len(steps)] == steps)

@@ -15,11 +15,12 @@ from hypergen_compiler.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from hypergen_compiler.api import compile, plan, verify
+    from hypergen_compiler.capture.steps import steps
     from hypergen_compiler.errors import HyperGenError, HyperGenWarning
     from hypergen_compiler.package import Package
     from hypergen_compiler.plan import Plan
 
-__all__ = ["HyperGenError", "HyperGenWarning", "Package", "Plan", "__version__", "compile", "plan", "verify"]
+__all__ = ["HyperGenError", "HyperGenWarning", "Package", "Plan", "__version__", "compile", "plan", "steps", "verify"]
 
 HOMES = {
     "HyperGenError": "errors",
@@ -28,6 +29,7 @@ HOMES = {
     "Plan": "plan",
     "compile": "api",
     "plan": "api",
+    "steps": "capture.steps",
     "verify": "api",
 }
 

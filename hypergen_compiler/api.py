@@ -15,6 +15,7 @@ from hypergen_compiler.package import Package
 from hypergen_compiler.pipeline import Request, design, ignore, package_name, publish
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.rebuild import example_of, points_of, rebuild_model
+from hypergen_compiler.recipes import Recipe
 from hypergen_compiler.verification import Verification
 from hypergen_compiler.verify import verify_package
 from hypergen_compiler.verify_alone import run_package
@@ -33,6 +34,8 @@ def compile(
     name: str | None = None,
     budget: str | int | None = None,
     force: bool = False,
+    allow_frozen: bool = False,
+    recipe: str | Mapping[str, Any] | Recipe | None = None,
 ) -> Package:
     """Compiles `model` into a training package in the folder `out`, which is verified before it is published.
 
@@ -41,9 +44,13 @@ def compile(
     `sample` a method's name or a callable (model, n) -> samples shaped like the loss's first input, None for no
     penalty. `entries` are further entry points: names, or a mapping name -> method | callable | (callable, example).
     `name` is the package's, by default the folder's; `budget` the memory for training, such as "64MB". `force` replaces
-    a folder that holds something else or was edited. Raises HyperGenError, and then has changed nothing.
+    a folder that holds something else or was edited. `allow_frozen` keeps decisions that the model takes from its
+    weights as they are now, and lists them. `recipe` makes loss and sampler around a model that is only a network,
+    unless they are given: a name of `hypergen_compiler.recipes.RECIPES`, a mapping of a name and settings, or a recipe.
+    Without one, models of well-known libraries are recognised. Raises HyperGenError, and then has changed nothing.
     """
-    return publish(Request(model, example, loss, sample, entries, budget), out, name=name, force=force)
+    request = Request(model, example, loss, sample, entries, budget, recipe, allow_frozen=allow_frozen)
+    return publish(request, out, name=name, force=force)
 
 
 def plan(
@@ -55,9 +62,12 @@ def plan(
     entries: Iterable[str] | Mapping[str, Any] = (),
     name: str | None = None,
     budget: str | int | None = None,
+    allow_frozen: bool = False,
+    recipe: str | Mapping[str, Any] | Recipe | None = None,
 ) -> Plan:
     """What `compile` would emit for the same arguments, without writing anything."""
-    return design(Request(model, example, loss, sample, entries, budget), package_name(name, "package")).plan
+    request = Request(model, example, loss, sample, entries, budget, recipe, allow_frozen=allow_frozen)
+    return design(request, package_name(name, "package")).plan
 
 
 def verify(path: str | os.PathLike[str], model: nn.Module | None = None) -> Verification:

@@ -41,7 +41,17 @@ EntryOption = Annotated[
     list[str], typer.Option("--entry", metavar="NAME", help="a further method to compile; repeatable")
 ]
 SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="a constructor argument; repeatable")]
+FrozenOption = Annotated[
+    bool, typer.Option("--allow-frozen", help="keep decisions that the model takes from its weights")
+]
 BudgetOption = Annotated[str | None, typer.Option("--budget", help="memory for training, such as 64MB or 2x")]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option("--recipe", metavar="NAME", help="how loss and sampler are made around a network: ddpm, vae, nll ..."),
+]
+RecipeSetOption = Annotated[
+    list[str], typer.Option("--recipe-set", metavar="KEY=VALUE", help="a setting of the recipe; repeatable")
+]
 NameOption = Annotated[str | None, typer.Option("--name", help="the package's name; by default the folder's")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
@@ -56,6 +66,9 @@ def compile_command(
     entry: EntryOption = [],  # noqa: B006, typer copies it
     settings: SetOption = [],  # noqa: B006
     budget: BudgetOption = None,
+    allow_frozen: FrozenOption = False,
+    recipe: RecipeOption = None,
+    recipe_settings: RecipeSetOption = [],  # noqa: B006
     name: NameOption = None,
     force: Annotated[bool, typer.Option("--force", help="replace the folder, whatever it holds")] = False,
     as_json: JsonOption = False,
@@ -69,7 +82,7 @@ def compile_command(
 
         check_target(Path(os.path.realpath(out)), force=force)
         package = publish(
-            request(source, example, loss, sample, entry, settings, budget),
+            request(source, example, loss, sample, entry, settings, budget, allow_frozen, recipe, recipe_settings),
             out,
             name=name,
             force=force,
@@ -88,6 +101,9 @@ def plan_command(
     entry: EntryOption = [],  # noqa: B006
     settings: SetOption = [],  # noqa: B006
     budget: BudgetOption = None,
+    allow_frozen: FrozenOption = False,
+    recipe: RecipeOption = None,
+    recipe_settings: RecipeSetOption = [],  # noqa: B006
     name: NameOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -98,10 +114,12 @@ def plan_command(
         from hypergen_compiler.request import request
         from hypergen_compiler.show import show_design
 
-        asked = request(source, example, loss, sample, entry, settings, budget)
+        asked = request(source, example, loss, sample, entry, settings, budget, allow_frozen, recipe, recipe_settings)
         found = design(asked, package_name(name, "package"), tell)
-        description = describe_package(found.program, found.layout, found.plan, found.points, asked.origin, None, {})
-        parts = {key: description[key] for key in ("model", "entries", "loss", "sample", "layout", "plan")}
+        description = describe_package(
+            found.program, found.layout, found.plan, found.points, asked.origin, None, {}, found.recipe
+        )
+        parts = {key: description[key] for key in ("model", "entries", "loss", "sample", "recipe", "layout", "plan")}
         answer(parts, as_json, show_design(description))
 
 

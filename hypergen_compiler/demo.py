@@ -23,8 +23,8 @@ from hypergen_compiler.manifest import MANIFEST
 __all__ = ["run"]
 
 PACKAGE = "conv_vae"
-STEPS = {8: 1500}  # for scikit-learn's digits; larger pictures take longer per step
-STEPS_OTHERWISE = 600
+STEPS = {8: 800}  # for scikit-learn's digits; larger pictures take longer per step
+STEPS_OTHERWISE = 300
 
 
 class Stopwatch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -55,10 +56,10 @@ def read_pictures(path: Path) -> Pictures:
     try:
         with np.load(path, allow_pickle=False) as file:
             images, labels = file["images"], file.get("labels")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError, AttributeError) as error:
         raise unusable(path, str(error) or type(error).__name__) from error
     images = images.squeeze()
-    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1] != images.shape[2] or images.shape[1] % 4:
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1] != images.shape[2] or images.shape[1] % 2:
         raise unusable(path, f"`images` is {images.dtype} {list(images.shape)}")
     if len(images) < FEWEST or (labels is not None and labels.shape != (len(images),)):
         raise unusable(path, f"{len(images)} images and {0 if labels is None else len(labels)} labels")
@@ -69,7 +70,7 @@ def unusable(path: Path, found: str) -> HyperGenError:
     return HyperGenError(
         "HG604",
         f"{path}: {found}",
-        remedy=f"Give an .npz with `images`, uint8 [n, side, side], n at least {FEWEST}, side a multiple of 4, and "
+        remedy=f"Give an .npz with `images`, uint8 [n, side, side], n at least {FEWEST}, side even, and "
         "maybe `labels`, [n].",
     )
 

@@ -17,10 +17,12 @@ from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.program import Affine, Dimension, Entry, Input, Program
+from hypergen_compiler.recipes import describe
 from hypergen_compiler.version import VERSION
 
 if TYPE_CHECKING:
     from hypergen_compiler.capture.entry import EntryPoint
+    from hypergen_compiler.recipe_entries import RecipeEntries
 
 __all__ = ["MANIFEST", "Origin", "describe_package", "edited_files", "manifest_text", "read_manifest", "unknown_files"]
 
@@ -46,6 +48,7 @@ def describe_package(
     origin: Origin,
     formatter: str | None,
     files: Mapping[str, bytes],
+    recipe: RecipeEntries | None = None,
 ) -> dict[str, Any]:
     """The manifest as plain JSON values: no time, no absolute path, nothing that differs between two equal compiles."""
     methods = {point.name: point.method for point in points}
@@ -62,6 +65,7 @@ def describe_package(
         "entries": {entry.name: describe_entry(entry, methods[entry.name]) for entry in program.entries},
         "loss": program.loss,
         "sample": program.sample,
+        "recipe": None if recipe is None else describe_recipe(recipe, points),
         "plan": plain(dataclasses.asdict(plan)),
         "layout": {
             "size": layout.size,
@@ -71,6 +75,18 @@ def describe_package(
             "slots": [plain(dataclasses.asdict(slot)) for slot in layout.slots],
         },
         "files": {path: digest(content) for path, content in files.items()},
+    }
+
+
+def describe_recipe(recipe: RecipeEntries, points: Sequence[EntryPoint]) -> dict[str, Any]:
+    """Its name and settings, which of its calls made which entry point, and what it was recognised by, if it was."""
+    settings = describe(recipe.recipe)
+    calls = {recipe.loss: "loss", recipe.sample: "sample"}
+    return {
+        "name": settings.pop("name"),
+        "settings": {name: as_setting(value) for name, value in settings.items()},
+        "entries": {point.name: calls[point.call] for point in points if point.call in calls},
+        "recognised": recipe.reason,
     }
 
 

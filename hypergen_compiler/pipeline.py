@@ -5,7 +5,6 @@ from __future__ import annotations
 import keyword
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from hypergen_compiler.capture import EntryPoint, capture, entry_points
 from hypergen_compiler.capture.warm import warmed
 from hypergen_compiler.emit.files import emit
 from hypergen_compiler.emit.names import identifier
-from hypergen_compiler.errors import HyperGenError, HyperGenWarning, Progress
+from hypergen_compiler.errors import HyperGenError, Progress
 from hypergen_compiler.formatting import formatted, formatter
 from hypergen_compiler.layout import ParameterLayout, lay_out
 from hypergen_compiler.manifest import MANIFEST, Origin, describe_package, manifest_text
@@ -26,6 +25,8 @@ from hypergen_compiler.plan import Plan
 from hypergen_compiler.plan import plan as make_plan
 from hypergen_compiler.program import Program
 from hypergen_compiler.publish import check_target, staged, swap_in
+from hypergen_compiler.recipe_entries import RecipeEntries, chosen_recipe, sampler
+from hypergen_compiler.recipes import Recipe
 from hypergen_compiler.source import describe_model
 from hypergen_compiler.verify import verify_package
 from hypergen_compiler.verify_process import VerificationProcess
@@ -46,19 +47,22 @@ class Request:
     sample: str | Callable[..., Any] | None = "sample"
     entries: Iterable[str] | Mapping[str, Any] = ()
     budget: str | int | None = None
+    recipe: str | Mapping[str, Any] | Recipe | None = None
     description: str | None = None
     origin: Origin = field(default_factory=Origin)
+    allow_frozen: bool = False
 
 
 @dataclass(frozen=True)
 class Design:
-    """Everything that is known before text is written."""
+    """Everything that is known before text is written; `recipe` is what gave the loss, if one did."""
 
     model: nn.Module
     points: tuple[EntryPoint, ...]
     program: Program
     layout: ParameterLayout
     plan: Plan
+    recipe: RecipeEntries | None = None
 
 
 def ignore(message: str) -> None:
@@ -82,7 +86,7 @@ def publish(
         progress("emitting the package")
         files = formatted(emit(found.program, found.layout, found.plan))
         manifest = describe_package(
-            found.program, found.layout, found.plan, found.points, request.origin, formatter(), files
+            found.program, found.layout, found.plan, found.points, request.origin, formatter(), files, found.recipe
         )
         with staged(files | {MANIFEST: manifest_text(manifest)}, target) as folder:
             progress("verifying it against the model")
@@ -96,28 +100,24 @@ def publish(
 
 def design(request: Request, name: str, progress: Progress = ignore) -> Design:
     """Capture, layout and plan."""
+    recipe = chosen_recipe(request.model, request.example, request.recipe, request.loss, progress)
+    loss = recipe.loss if recipe is not None and request.loss == "loss" else request.loss
+    sample = sampler(request.model, recipe) if request.sample == "sample" else request.sample
     progress("recording the entry points")
-    sample = request.sample
-    if sample == "sample" and not hasattr(request.model, "sample"):
-        warnings.warn(
-            f"{type(request.model).__name__} has no method 'sample': the package trains without the penalty",
-            HyperGenWarning,
-            stacklevel=4,
-        )
-        sample = None
-    points = entry_points(request.model, request.example, loss=request.loss, sample=sample, entries=request.entries)
+    points = entry_points(request.model, request.example, loss=loss, sample=sample, entries=request.entries)
     model = warmed(request.model, points)
     program = capture(
         model,
         points,
         name=name,
         source=request.description or describe_model(request.model),
-        loss=entry_name(request.loss, "loss"),
+        loss=entry_name(loss, "loss"),
         sample=entry_name(sample, "sample"),
+        allow_frozen=request.allow_frozen,
     )
     layout = lay_out(program)
     progress("planning the hypernetwork")
-    return Design(model, points, program, layout, make_plan(program, layout, request.budget))
+    return Design(model, points, program, layout, make_plan(program, layout, request.budget), recipe)
 
 
 def entry_name(entry: str | Callable[..., Any] | None, fallback: str) -> str | None:

@@ -15,8 +15,8 @@ from hypergen_compiler.program import Affine, Entry, Input, Program
 __all__ = ["BYTES", "FEATURES", "FeatureEncoder", "Plan", "batch_inputs", "plan"]
 
 BYTES = 16  # of memory per parameter in training: the value, its gradient and the two moments of Adam, 4 bytes each
-FEATURES = 32  # numbers that the set encoder keeps of each item
-HIDDEN = 64  # width of the encoder of vectors
+FEATURES = 64  # numbers that the set encoder keeps of each item
+LARGEST_SIDE = 32  # of an image as the set encoder reads it
 LARGEST_RANK = 32
 USUAL_RANK = 16
 USUAL_MEMORY = 4 * 2**30  # bytes that a hypernetwork takes where no budget is given; beyond them the rank falls
@@ -26,18 +26,17 @@ UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 
 @dataclass(frozen=True)
 class FeatureEncoder:
-    """How one tensor that the loss takes becomes FEATURES numbers per item.
+    """How one tensor that the loss takes becomes FEATURES numbers per item, by fixed random projections.
 
-    `kind` is "image" (two strided convolutions), "vector" (flattened, two layers), "tokens" (an embedding and a
-    convolution over neighbours) or "label" (an embedding). `shape` is an item's. `rows` is the number of embedding
-    rows, or the largest value of an image of integers, else 0. `parameters` is how many it trains.
+    `kind` is "image", "vector" (any other numbers, flattened), "tokens" (pairs of neighbours, averaged over the
+    positions) or "label". `shape` is an item's. `rows` is how many numbers are projected: of the flattened item, of a
+    large image those of its reduction to a side of 32, or the number of different tokens or labels.
     """
 
     name: str
     kind: str
     shape: tuple[int, ...]
     rows: int
-    parameters: int
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,8 @@ def plan(program: Program, layout: ParameterLayout, budget: str | int | None = N
 
     `budget` bounds the memory that head and base take in training, 16 bytes per parameter: in bytes (an integer, or
     text such as "64MB" or "1GiB"), or as "2x", a multiple of the 16 bytes per emitted weight that training the plain
-    model takes. The rank is then `budget / (16 * weights) - 1`, at most 32. The set encoder, whose size does not follow
-    the model's, comes on top. Without a budget the rank is 16, less where that would take more than 4 GiB.
+    model takes. The rank is then `budget / (16 * weights) - 1`, at most 32. The few thousand of the set encoder come
+    on top. Without a budget the rank is 16, less where that would take more than 4 GiB.
 
     Raises HG105 for a budget that is not a size, HG303 for one that is too small for rank 1, and HG104 for a tensor
     that the loss takes without one row per item.
@@ -94,9 +93,7 @@ def plan(program: Program, layout: ParameterLayout, budget: str | int | None = N
     else:
         chosen = choose(options, in_bytes(budget, unit))
     parts = tuple(feature_encoder(value) for value in batch_inputs(program))
-    mix = (len(parts) * FEATURES + 1) * FEATURES if len(parts) > 1 else 0
-    encoder = sum(part.parameters for part in parts) + mix + 2 * FEATURES * chosen.rank
-    parameters = encoder + chosen.bytes // BYTES
+    parameters = chosen.bytes // BYTES + 2 * FEATURES * chosen.rank
     return Plan(chosen.head, chosen.rank, parts, parameters, BYTES * parameters, budget)
 
 
@@ -162,25 +159,12 @@ def refuse(entry: Entry, names: list[str]) -> None:
 def feature_encoder(value: Input) -> FeatureEncoder:
     """The encoder that suits an input's shape and type."""
     shape = tuple(value.shape[1:])
-    floating = value.dtype.is_floating_point or value.dtype == torch.bool
-    if len(shape) == 3 and min(shape) > 0:
-        size = kernel(shape) ** 2
+    if len(shape) == 3:
+        channels, height, width = shape
         return FeatureEncoder(
-            value.name,
-            "image",
-            shape,
-            0 if floating else max(1, int(value.high)),
-            (size * shape[0] + 1) * FEATURES + (size * FEATURES + 1) * FEATURES,
+            value.name, "image", shape, channels * min(height, LARGEST_SIDE) * min(width, LARGEST_SIDE)
         )
-    if floating:
-        size = torch.Size(shape).numel()
-        return FeatureEncoder(value.name, "vector", shape, 0, (size + 1) * HIDDEN + (HIDDEN + 1) * FEATURES)
+    if value.dtype.is_floating_point or value.dtype == torch.bool:
+        return FeatureEncoder(value.name, "vector", shape, torch.Size(shape).numel())
     rows = value.vocabulary or int(value.high) + 1
-    if shape:
-        return FeatureEncoder(value.name, "tokens", shape, rows, rows * FEATURES + (3 * FEATURES + 1) * FEATURES)
-    return FeatureEncoder(value.name, "label", shape, rows, rows * FEATURES)
-
-
-def kernel(shape: tuple[int, ...]) -> int:
-    """Of the square kernels for images [channels, height, width]: 4, and 3 for images that 4 would not fit twice."""
-    return 4 if min(shape[1:]) >= 4 else 3
+    return FeatureEncoder(value.name, "tokens" if shape else "label", shape, rows)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from hypergen_compiler.capture.entry import EntryPoint, entry_points
 from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.recipes import make_recipe
 from hypergen_compiler.source import resolve_model
 
 __all__ = ["example_of", "points_of", "rebuild_model"]
@@ -45,14 +46,20 @@ def setting(value: Any) -> Any:
 
 
 def points_of(manifest: Mapping[str, Any], model: nn.Module) -> tuple[tuple[EntryPoint, ...], tuple[str, ...]]:
-    """The entry points that are methods of the model, and the names of those that are functions of the caller's.
+    """The entry points that are methods of the model or a recipe's, and the names of those that only a caller has.
 
-    Raises HG201 for a method that the model no longer has.
+    Raises HG201 for a method that the model no longer has, HG105 for a recipe that HyperGen no longer has.
     """
-    entries = manifest["entries"]
-    methods = {name: (entry["method"], example_of(entry)) for name, entry in entries.items() if entry["method"]}
-    points = entry_points(model, (), loss=None, sample=None, entries=methods)
-    return points, tuple(name for name in entries if name not in methods)
+    entries, recipe = manifest["entries"], manifest.get("recipe")
+    calls = {name: entry["method"] for name, entry in entries.items() if entry["method"]}
+    if recipe is not None:
+        made = make_recipe(
+            {name: setting(value) for name, value in recipe["settings"].items()} | {"name": recipe["name"]}
+        )
+        calls |= {name: getattr(made, call) for name, call in recipe["entries"].items()}
+    known = {name: (calls[name], example_of(entry)) for name, entry in entries.items() if name in calls}
+    points = entry_points(model, (), loss=None, sample=None, entries=known)
+    return points, tuple(name for name in entries if name not in calls)
 
 
 def example_of(entry: Mapping[str, Any]) -> Any:

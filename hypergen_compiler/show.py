@@ -25,18 +25,31 @@ def show_published(manifest: Mapping[str, Any], folder: Path) -> RenderableType:
         ("entry points", ", ".join(manifest["entries"])),
         ("hypernetwork", f"{plan['head']}, {plan['parameters']:,} parameters"),
     ]
+    if manifest.get("recipe"):
+        rows.insert(3, ("recipe", recipe_text(manifest["recipe"])))
     if manifest["loss"]:
         rows.append(("train it", f"python -m {manifest['name']}.train DATA --out RUN   (in the folder's parent)"))
     return pairs(rows)
 
 
 def show_design(manifest: Mapping[str, Any]) -> RenderableType:
-    """Entry points, layout and plan."""
+    """Entry points, the recipe if there is one, layout and plan."""
+    recipe = [section("recipe", Text(recipe_text(manifest["recipe"])))] if manifest.get("recipe") else []
     return Group(
         section("entry points", show_entries(manifest)),
+        *recipe,
         section("layout", show_layout(manifest["layout"])),
         section("plan", pairs((name.replace("_", " "), value_text(value)) for name, value in manifest["plan"].items())),
     )
+
+
+def recipe_text(recipe: Mapping[str, Any]) -> str:
+    """`ddpm (timesteps=1000, schedule=linear), chosen since it is a U-Net of diffusers`"""
+    known = {name: value for name, value in recipe["settings"].items() if value is not None}
+    plain = {name: value["literal"] if isinstance(value, dict) else value for name, value in known.items()}
+    settings = ", ".join(f"{name}={value}" for name, value in plain.items())
+    reason = f", chosen since {recipe['recognised']}" if recipe["recognised"] else ""
+    return recipe["name"] + (f" ({settings})" if settings else "") + reason
 
 
 def show_entries(manifest: Mapping[str, Any]) -> Table:

@@ -129,7 +129,7 @@ class Runner:
         module = self.modules["weights"]
         return {
             "parameters": module.to_state_dict(module.initial_weights()),
-            "buffers": module.State().to_state_dict(),
+            "buffers": module.State().tensors(),
         }
 
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -146,7 +146,7 @@ class Runner:
         return {
             "output": observe(output),
             "gradients": None if gradient is None else module.to_state_dict(gradient),
-            "state": {name: tensor.detach().clone() for name, tensor in state.to_state_dict().items()},
+            "state": {name: tensor.detach().clone() for name, tensor in state.tensors().items()},
         }
 
 

@@ -45,7 +45,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
         {"pictures": np.zeros((300, 8, 8), np.uint8)},
         {"images": np.zeros((300, 8, 8), np.float32)},
         {"images": np.zeros((300, 8, 10), np.uint8)},
-        {"images": np.zeros((300, 10, 10), np.uint8)},
+        {"images": np.zeros((300, 9, 9), np.uint8)},
         {"images": np.zeros((300, 64), np.uint8)},
         {"images": np.zeros((30, 8, 8), np.uint8)},
         {"images": np.zeros((300, 8, 8), np.uint8), "labels": np.zeros(299, np.uint8)},
@@ -58,7 +58,7 @@ def test_pictures_that_do_not_fit_are_refused(tmp_path, arrays):
         demo_data.read_pictures(tmp_path / "data.npz")
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no archive"])
+@pytest.mark.parametrize("content", [None, b"", b"no archive", b"PK\x03\x04cut off"])
 def test_files_that_are_no_archive_are_refused(tmp_path, content):
     path = tmp_path / "data.npz"
     if content is not None:

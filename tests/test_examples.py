@@ -69,16 +69,16 @@ def test_is_small(kind: type[nn.Module]):
     assert sum(p.numel() for p in kind().parameters()) < LARGEST
 
 
-@pytest.mark.parametrize("side", [4, 8, 28])
-def test_the_vae_takes_pictures_of_any_multiple_of_four(side: int):
+@pytest.mark.parametrize("side", [2, 8, 28])
+def test_the_vae_takes_pictures_of_any_even_side(side: int):
     model = ConvVAE(side=side)
     assert model.loss(torch.rand(3, 1, side, side)).shape == ()
     assert model.sample(2).shape == (2, 1, side, side)
 
 
 def test_the_vae_refuses_other_sides():
-    with pytest.raises(ValueError, match="multiple of 4"):
-        ConvVAE(side=10)
+    with pytest.raises(ValueError, match="even"):
+        ConvVAE(side=9)
 
 
 @pytest.mark.parametrize("features", [2, 5])

@@ -108,7 +108,7 @@ class State(nn.Module):
     def load_state_dict(self, tensors, strict=True):
         return super().load_state_dict({name.replace(".", "_"): value for name, value in tensors.items()})
 
-    def to_state_dict(self):
+    def tensors(self):
         return {name.replace("_", ".", 1): value for name, value in self.state_dict().items()}
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import torch
 
@@ -14,15 +15,22 @@ from hypergen_compiler.program import Affine, Dimension, Entry
 
 __all__ = ["check_escapes", "check_loss", "check_samples"]
 
-SOURCE_WORDS = {"parameter": "the weights", "buffer": "the state", "input": "the data", "constant": "a constant tensor"}
+SOURCE_WORDS = {
+    "parameter": "the weights",
+    "buffer": "the state",
+    "input": "the data",
+    "constant": "a constant tensor",
+    "random": "random numbers",
+}
 
 
-def check_escapes(tape: Tape, point: EntryPoint, *, allow_frozen: bool = False) -> list[str]:
+def check_escapes(tapes: Sequence[Tape], point: EntryPoint, *, allow_frozen: bool = False) -> list[str]:
     """Values that left the graph: refused when they come from weights, warned of when from data or state.
 
-    Returns a sentence for each that is allowed. Raises HG205 for weights unless `allow_frozen`.
+    Returns a sentence for each that is allowed. Raises HG205 for weights and HG204 for random numbers unless
+    `allow_frozen`, and HG204 for state that the entry point changes.
     """
-    changing = changing_decisions(tape)
+    changing = [escape for tape in tapes for escape in changing_decisions(tape)]
     if changing:
         raise HyperGenError(
             "HG204",
@@ -32,8 +40,16 @@ def check_escapes(tape: Tape, point: EntryPoint, *, allow_frozen: bool = False) 
             "momentum; finish initialising the model before compiling it.",
         )
     sentences = []
-    for escape in tape.escapes:
+    for escape in (escape for tape in tapes for escape in tape.escapes):
         place = escape.where or point.origin
+        if "random" in escape.sources and not allow_frozen:
+            raise HyperGenError(
+                "HG204",
+                f"{point.name} takes a decision from random numbers (`{escape.call.strip('_')}`)",
+                where=place,
+                remedy="The package could only repeat the one that was drawn. Use torch.where or multiply by a mask, or "
+                "pass allow_frozen=True (`--allow-frozen`) to keep it.",
+            )
         if "parameter" in escape.sources and not allow_frozen:
             raise HyperGenError(
                 "HG205",

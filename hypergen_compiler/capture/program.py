@@ -18,7 +18,7 @@ from hypergen_compiler.capture.inputs import describe_inputs, find_vocabularies
 from hypergen_compiler.capture.modes import merge_modes
 from hypergen_compiler.capture.record import record_mode
 from hypergen_compiler.capture.tape import Tape, same_values
-from hypergen_compiler.errors import HyperGenWarning
+from hypergen_compiler.errors import HyperGenError, HyperGenWarning
 from hypergen_compiler.program import Buffer, Dimension, Entry, Extent, Input, Module, Parameter, Program
 
 __all__ = ["batch_sizes", "capture"]
@@ -87,7 +87,7 @@ def record(
     evaluation = record_mode(model, point, sizes, training=False)
     if training.free_size != evaluation.free_size:
         return record(model, with_fixed_size(point), sizes, constants, frozen, allow_frozen)
-    frozen.update(dict.fromkeys(check_escapes(training, point, allow_frozen=allow_frozen)))
+    frozen.update(dict.fromkeys(check_escapes((training, evaluation), point, allow_frozen=allow_frozen)))
     if merge_modes(training, evaluation) is not None:
         return make_entry(model, point, training, sizes, constants)
     other = make_entry(model, point, evaluation, sizes, constants)
@@ -138,9 +138,17 @@ def size_name(inputs: Sequence[Input]) -> str:
 def number_constants(graph: torch.fx.Graph, tape: Tape, constants: dict[str, torch.Tensor]) -> None:
     """Gives every constant of an entry its name in the program: equal tensors share one."""
     values = {f"constant_{ref.key}": value for ref, value in tape.constants.items()}
+    aliases = {f"constant_{ref.key}": ref for ref in tape.aliases}
     for node in graph.nodes:
         if node.op != "get_attr" or node.meta["kind"] != "constant":
             continue
+        if node.target in aliases:
+            raise HyperGenError(
+                "HG204",
+                "a tensor is made from another outside of recorded calls, as by nn.Parameter(x)",
+                where=tape.constant_places[aliases[node.target]],
+                remedy="Use x.detach(), and x.requires_grad_() where its gradient is wanted.",
+            )
         value = values[node.target]
         known = next((name for name, other in constants.items() if same_values(other, value)), None)
         node.target = known or f"constant_{len(constants)}"

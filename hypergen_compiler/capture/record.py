@@ -11,6 +11,7 @@ from torch import nn
 
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.fake import faking, needs_faking
+from hypergen_compiler.capture.leftovers import Held, check_leftovers
 from hypergen_compiler.capture.merge import merge_batches, merge_outputs, merge_sizes
 from hypergen_compiler.capture.outputs import describe
 from hypergen_compiler.capture.prepare import clear_caches, fresh_copy, outside_randomness_refused, seeded
@@ -20,6 +21,9 @@ from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.where import blame
 
 __all__ = ["record_mode", "tensor_names"]
+
+
+RUN_SEED = 72_101  # one that no model is likely to set itself, so that it is seen when one does
 
 
 def record_mode(model: nn.Module, point: EntryPoint, sizes: Sequence[int], *, training: bool) -> Tape:
@@ -85,16 +89,26 @@ def record_on(
     with seeded():
         inputs = point.example(*sizes)
     model.train(training)
-    before = tensor_names(model)
+    before, held = tensor_names(model), Held(model)
     recorder = Recorder(model, tensors(inputs), scopes=scopes, fake=fake)
-    with seeded(), outside_randomness_refused(point.name, point.origin):
+    with seeded(RUN_SEED), outside_randomness_refused(point.name, point.origin):
         output = run(recorder, point.call, model, inputs)
     tape = recorder.tape
+    if tape.reseeded:
+        raise HyperGenError(
+            "HG209",
+            f"{point.name} sets torch's random generator, or moves it outside of recorded calls",
+            where=tape.reseeded,
+            remedy="Seed the generator before calling the entry point.",
+        )
+    check_leftovers(held, recorder, point)
     tape.out = describe(output, lambda tensor: made_by_call(recorder, tensor, point), point.name, point.origin)
     made = tensors(output)
     tape.differentiable = bool(made) and made[0].requires_grad
     buffers = dict(model.named_buffers())
     rebind(recorder, [name for name, tensor in buffers.items() if before.get(name) != id(tensor)], buffers)
+    written = frozenset().union(*(call.writes for call in tape.calls))
+    tape.calls[:0] = [keep_in_clone(tape, ref) for ref in tape.constants if tape.storages[ref] in written]
     return tape
 
 
@@ -127,7 +141,7 @@ def rebind(recorder: Recorder, names: Sequence[str], replaced: dict[str, torch.T
     copies = []
     for buffer in bound:
         if is_needed_later(tape, buffer, bound):
-            copies.append(keep_in_clone(recorder, buffer))
+            copies.append(keep_in_clone(tape, buffer))
     tape.calls[:0] = copies
     for name, value in tape.rebound.items():
         buffer = Ref("buffer", name)
@@ -148,21 +162,20 @@ def is_needed_later(tape: Tape, buffer: Ref, bound: dict[Ref, Ref]) -> bool:
     return any(tape.storages[ref] == storage for ref in references((reads, tape.out)))
 
 
-def keep_in_clone(recorder: Recorder, buffer: Ref) -> Call:
-    """A clone that stands for the buffer in all calls of the tape."""
-    tape = recorder.tape
+def keep_in_clone(tape: Tape, kept: Ref) -> Call:
+    """A clone that stands for a buffer or constant in all calls of the tape."""
     value = Ref("value", len(tape.shapes))
-    tape.shapes[value], tape.dtypes[value] = tape.shapes[buffer], tape.dtypes[buffer]
-    tape.storages[value] = tape.storages[buffer]  # views that were taken of the buffer are now views of the clone
+    tape.shapes[value], tape.dtypes[value] = tape.shapes[kept], tape.dtypes[kept]
+    tape.storages[value] = tape.storages[kept]  # views that were taken of it are now views of the clone
 
     def instead(item: Any) -> Any:
-        return value if item == buffer else item
+        return value if item == kept else item
 
     for call in tape.calls:
         call.args, call.kwargs, call.out = (fill(part, instead) for part in (call.args, call.kwargs, call.out))
     tape.rebound = {name: instead(ref) for name, ref in tape.rebound.items()}
     tape.out = fill(tape.out, instead)
-    clone = Call(torch.Tensor.clone, "Tensor.clone", (buffer,), {}, grad=False, out=value)
+    clone = Call(torch.Tensor.clone, "Tensor.clone", (kept,), {}, grad=False, out=value)
     clone.scope = tape.root
     return clone
 

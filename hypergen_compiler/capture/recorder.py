@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode, resolve_name
+from torch.utils.checkpoint import CheckpointFunction
 
 from hypergen_compiler.capture import frames
 from hypergen_compiler.capture.fake import RANDOM_WITHOUT_VALUES
@@ -65,6 +66,8 @@ class Recorder(TorchFunctionMode):
         self.refs: dict[int, Ref] = {}
         self.alive: list[Any] = []
         self.sources: dict[Ref, frozenset[Ref]] = {}
+        self.written_sources: dict[int, frozenset[Ref]] = {}
+        self.generator: torch.Tensor | None = None
         self.scopes: dict[int, Scope] = {}
         self.paths = {id(child): path for path, child in module.named_modules()}
         for name, parameter in module.named_parameters():
@@ -86,7 +89,11 @@ class Recorder(TorchFunctionMode):
     def argument(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
             if id(value) not in self.refs:
-                ref = self.see(value, Ref("constant", len(self.tape.constants)))
+                ref = Ref("constant", len(self.tape.constants))
+                known = {storage for other, storage in self.tape.storages.items() if other.kind != "constant"}
+                if storage_of(value) in known:
+                    self.tape.aliases.add(ref)
+                self.see(value, ref)
                 self.tape.constants[ref] = value.detach().clone()
                 self.tape.constant_ids.add(id(value))
                 self.tape.constant_places[ref] = frames.location(sys._getframe(2))
@@ -111,7 +118,7 @@ class Recorder(TorchFunctionMode):
         call = Call(
             function,
             qualified_name(function),
-            fill(tuple(args), self.argument),
+            fill(spread_size(short, args), self.argument),
             fill(dict(kwargs), self.argument),
             grad=torch.is_grad_enabled(),
             iteration=current_iteration(),
@@ -120,9 +127,12 @@ class Recorder(TorchFunctionMode):
         used = tensors((args, kwargs))
         versions = [version_of(tensor) for tensor in used]
         generator = torch.get_rng_state()
+        if self.generator is not None and not torch.equal(generator, self.generator):
+            self.tape.reseeded = self.tape.reseeded or call.where or "?"
         output = function(*args, **kwargs)
         call.tracked = any(tensor.requires_grad for tensor in tensors(output))
-        call.random = short in RANDOM_WITHOUT_VALUES if self.fake else generator_moved(generator)
+        self.generator = torch.get_rng_state()
+        call.random = short in RANDOM_WITHOUT_VALUES if self.fake else not torch.equal(generator, self.generator)
         call.writes = self.written_storages(call, used, versions)
         call.out = fill(output, self.result)
         self.note(call, short, frame)
@@ -140,7 +150,7 @@ class Recorder(TorchFunctionMode):
     def note(self, call: Call, short: str, frame: FrameType) -> None:
         """Keeps a call that made or changed a tensor; one that let a value escape is remembered as such."""
         read = [ref for ref in references((call.args, call.kwargs))]
-        sources = frozenset().union(*(self.sources.get(ref, frozenset()) for ref in read)) if read else frozenset()
+        sources = frozenset().union(*map(self.sources_of, read))
         made = list(references(call.out))
         if not made and not call.writes and not call.random:
             if short in ESCAPES and sources and "distributions" not in frame.f_code.co_filename:
@@ -150,6 +160,10 @@ class Recorder(TorchFunctionMode):
             return
         if call.name.rpartition(".")[2] in SHAPE_ONLY:
             sources = frozenset()
+        if call.random:
+            sources |= {Ref("random", 0)}
+        for storage in call.writes:
+            self.written_sources[storage] = self.written_sources.get(storage, frozenset()) | sources
         for ref in made:
             if ref.kind == "value":
                 self.sources[ref] = self.sources.get(ref, frozenset()) | sources
@@ -157,6 +171,11 @@ class Recorder(TorchFunctionMode):
             self.place(call, frame)
             call.reflected = call.name in REFLECTED and frames.is_reflected(frame)
         self.tape.calls.append(call)
+
+    def sources_of(self, ref: Ref) -> frozenset[Ref]:
+        """What a tensor was computed from, and what was written into its memory."""
+        none: frozenset[Ref] = frozenset()
+        return self.sources.get(ref, none) | self.written_sources.get(self.tape.storages[ref], none)
 
     def place(self, call: Call, frame: FrameType) -> None:
         """Finds the call's scope, the layer of torch's own that it belongs to, and the name of its result."""
@@ -196,7 +215,8 @@ class Recorder(TorchFunctionMode):
 
     def name_argument(self, scope: Scope, argument: str, value: Any) -> None:
         if isinstance(value, torch.Tensor):
-            scope.arguments.setdefault(self.argument(value), argument)
+            if id(value) in self.refs:
+                scope.arguments.setdefault(self.refs[id(value)], argument)
         elif isinstance(value, list | tuple | dict):
             items = value.items() if isinstance(value, dict) else enumerate(value)
             for key, item in items:
@@ -243,6 +263,9 @@ def whole_autograd_functions():
     original = torch.autograd.Function.__dict__["apply"]
 
     def apply(cls, *args, **kwargs):
+        if cls is CheckpointFunction:  # only computes its function again in the backward pass
+            call, _, *inputs = args
+            return call(*inputs)
         function = applied(cls, original)
         present = tensors((args, kwargs))
         if not present:
@@ -273,8 +296,11 @@ def applied(cls: type, original: Any) -> Callable[..., Any]:
     return APPLIED[cls]
 
 
-def generator_moved(before: torch.Tensor) -> bool:
-    return not torch.equal(before, torch.get_rng_state())
+def spread_size(short: str, args: Any) -> tuple[Any, ...]:
+    """The arguments of `x.new(size)` as `x.new(*size)`: a plain tuple in the place of the size would be data."""
+    if short == "new" and len(args) == 2 and isinstance(args[1], torch.Size):
+        return (args[0], *args[1])
+    return tuple(args)
 
 
 def storage_of(tensor: torch.Tensor) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from hypergen_compiler.emit.literals import literal, tensor_literal
 from hypergen_compiler.emit.locals import Locals
 from hypergen_compiler.emit.records import Records, reach
 from hypergen_compiler.emit.weights import needs_file
+from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.fold import Call, Const, Constant, Weight
 from hypergen_compiler.fold.borders import is_within, relative_steps
 from hypergen_compiler.fold.items import is_const, is_number
@@ -67,9 +69,10 @@ class Expressions:
             return self.call(item, list(leaves))
         node = item.node
         takes_tensors = any(not is_const(leaf) for leaf in item.leaves)
-        args = [self.argument(argument, leaves) for argument in node.args]
-        kwargs = {name: self.argument(argument, leaves) for name, argument in node.kwargs.items()}
         where = node.meta["where"]
+        with located(where):
+            args = [self.argument(argument, leaves) for argument in node.args]
+            kwargs = {name: self.argument(argument, leaves) for name, argument in node.kwargs.items()}
         printed = print_call(
             Invocation(
                 node.meta["name"],
@@ -160,6 +163,9 @@ class Expressions:
         if column.kind != "index":
             return Expression(reach(column.variable, rest))
         first, step = rest
+        if isinstance(first, float):
+            start = f"{first} " + ("-" if step < 0 else "+") if first else "-" if step < 0 else ""
+            return Expression(f"{start} {abs(step)} * {column.variable}".lstrip(), 11)
         scaled = column.variable if abs(step) == 1 else f"{abs(step)} * {column.variable}"
         if step < 0:
             return Expression(f"{first} - {scaled}", 11)
@@ -208,6 +214,16 @@ class Expressions:
             return Expression(f"CONSTANTS[{literal(leaf.name)}]{moved}")
         text = tensor_literal(value)
         return Expression(text[:-1] + f", device={self.device})" if self.device else text)
+
+
+@contextmanager
+def located(where: str | None) -> Iterator[None]:
+    """Gives an error that has no place the line of the call that is being printed."""
+    try:
+        yield
+    except HyperGenError as error:
+        place = error.where or where
+        raise HyperGenError(error.code, error.what, where=place, remedy=error.remedy) from error
 
 
 def extent_expression(extent: Extent, size: str) -> Expression:

@@ -34,10 +34,12 @@ def hypernetwork(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         loss=identifier(program.loss),
         fixed_values=has_fixed_values(loss),
         parts=[
-            {"name": name, "tables": tables(part, name), "value": projected(part, name, value)}
+            {"name": name, "tables": tables(part, name), "lines": projected(part, name, value)}
             for part, name, value in zip(plan.encoder, names, tensors, strict=True)
         ],
+        read=Code(", ".join(f"{name}_read" for name in names)),
         signature=Code(", ".join(f"{name}: Tensor" for name in names)),
+        pooled=any(part.kind == "image" and max(part.shape[1:]) > LARGEST_SIDE for part in plan.encoder),
         shapes=Code(", ".join(shape_text((Affine(1), *part.shape)) for part in plan.encoder)),
         frozen=frozen,
         emitted=Code("EMITTED" if frozen else "SIZE"),
@@ -51,16 +53,20 @@ def tables(part: FeatureEncoder, name: Code) -> list[dict[str, Code | int]]:
     return [{"name": Code(f"{name}_{end}"), "rows": part.rows} for end in ends]
 
 
-def projected(part: FeatureEncoder, name: Code, value: Input) -> Code:
-    """The expression of an input's projections, [n, FEATURES]."""
+def projected(part: FeatureEncoder, name: Code, value: Input) -> list[Code]:
+    """The statements that make an input's projections, [n, FEATURES]."""
     if part.kind in ("image", "vector"):
         single = name if value.dtype == torch.float32 else Code(f"{name}.float()")
-        if max(part.shape[1:], default=0) > LARGEST_SIDE and part.kind == "image":
+        if part.kind == "image" and max(part.shape[1:]) > LARGEST_SIDE:
             sides = ", ".join(str(min(size, LARGEST_SIDE)) for size in part.shape[1:])
             single = Code(f"F.adaptive_avg_pool2d({single}, ({sides}))")
-        return Code(f"{single}.reshape({name}.shape[0], -1) @ self.{name}_directions")
-    known = name if value.vocabulary else Code(f"{name}.clamp(0, {part.rows - 1})")  # data may go beyond the example
+        return [Code(f"{name}_read = {single}.reshape({name}.shape[0], -1) @ self.{name}_directions")]
+    flat = f"{name}.flatten(1)" if len(part.shape) > 1 else name
+    known = f"{name}_known"
+    lines = [Code(f"{known} = {flat}.clamp(0, {part.rows - 1})  # data may hold what the example did not")]
+    if value.vocabulary:
+        lines, known = [], flat
     if part.kind == "label":
-        return Code(f"self.{name}_directions[{known}]")
-    pairs = known if part.shape[1:] == () else Code(f"{known}.flatten(1)")
-    return Code(f"torch.tanh(self.{name}_first[{pairs}] + self.{name}_second[{pairs}.roll(-1, 1)]).mean(1)")
+        return [*lines, Code(f"{name}_read = self.{name}_directions[{known}]")]
+    pairs = f"{name}_pairs = self.{name}_first[{known}] + self.{name}_second[{known}.roll(-1, 1)]"
+    return [*lines, Code(pairs), Code(f"{name}_read = torch.tanh({name}_pairs).mean(1)")]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hypergen_compiler.api import Request, publish
 from hypergen_compiler.errors import Progress
 from hypergen_compiler.example import resolve_example
 from hypergen_compiler.manifest import Origin
 from hypergen_compiler.package import Package
+from hypergen_compiler.pipeline import Request, publish
 from hypergen_compiler.source import resolve_model
 
 __all__ = ["BUNDLED", "BundledModel"]

@@ -95,7 +95,7 @@ def shortened_loop(region: Region, start: int, first: Iteration, records: dict[s
         position += 1
     period, count = lengths[0], len(lengths)
     alike = set(lengths) == {period} and repetitions(body, start, period) >= count
-    loop = Search(region, start, period, count, records).find() if alike else None
+    loop = Search(region, start, period, count, records, shortened=True).find() if alike else None
     if loop is None or loop.gathered or any(c.kind != "index" for c in loop.columns):
         where = body[start].node.meta["where"] if isinstance(body[start], Operation) else body[start].region.scope.where
         raise HyperGenError(
@@ -154,9 +154,19 @@ class NotALoop(Exception):
 
 
 class Search:
-    """Tries one period and count."""
+    """Tries one period and count; `shortened` where the iterations stand for more of their kind."""
 
-    def __init__(self, region: Region, start: int, period: int, count: int, records: dict[str, Records]):
+    def __init__(
+        self,
+        region: Region,
+        start: int,
+        period: int,
+        count: int,
+        records: dict[str, Records],
+        *,
+        shortened: bool = False,
+    ):
+        self.shortened = shortened
         self.region, self.records, self.body = region, records, region.body
         self.loop = Loop(start, period, count)
         self.made = {
@@ -221,7 +231,10 @@ class Search:
         return all(origin is not None and origin == (turn, *origins[1][1:]) for turn, origin in enumerate(origins[1:]))
 
     def number_column(self, leaves: list[Const]) -> tuple[Any, ...]:
-        line = progression([leaf.value for leaf in leaves])
+        values = [leaf.value for leaf in leaves]
+        line = progression(values)
+        if line is None and self.shortened:
+            line = real_progression(values)
         if line is not None:
             return ("column", self.column(Column("index", [])), line)
         return ("column", self.column(Column("number", list(leaves))), ())
@@ -259,13 +272,25 @@ def progression(values: list[Any]) -> tuple[int, int] | None:
     return (values[0], difference) if difference and steady else None
 
 
+def real_progression(values: list[Any]) -> tuple[float, float] | None:
+    """(first, difference) of floats that `first + difference * i` gives bit for bit."""
+    if any(type(value) is not float for value in values):
+        return None
+    difference = values[1] - values[0]
+    for candidate in (round(difference, 12), difference):
+        if candidate and all(values[0] + candidate * turn == value for turn, value in enumerate(values)):
+            return values[0], candidate
+    return None
+
+
 def uses_in_order(item: Item, wanted: list[torch.fx.Node]) -> bool:
     """Whether an operation reads all of `wanted`, once, in order, inside one list."""
     if not isinstance(item, Operation) or sum(leaf in wanted for leaf in item.leaves) != len(wanted):
         return False
     return any(
         list(found[start : start + len(wanted)]) == wanted
-        for found in lists_in((item.node.args, item.node.kwargs))
+        for argument in (*item.node.args, *item.node.kwargs.values())
+        for found in lists_in(argument)
         for start in range(len(found))
     )
 

@@ -24,6 +24,12 @@ def print_creation(call: Invocation) -> Expression:
     return call_text(call, call.name, extra=extra)
 
 
+@prints("torch._VariableFunctionsClass._standard_gamma")
+def print_gamma(call: Invocation) -> Expression:
+    """What torch.distributions.Gamma draws with, for which torch has no public name."""
+    return call_text(call, "torch._standard_gamma")
+
+
 @prints("Tensor.to")
 def print_move(call: Invocation) -> Expression:
     """Where a tensor lives is the caller's business: of `.to(device, dtype)` only the type is kept."""

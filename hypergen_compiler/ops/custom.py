@@ -21,8 +21,9 @@ IMPORTED = {"torch", "F", "Tensor"}  # what a generated model.py has at hand
 
 
 def print_apply(function: Any, arguments: Iterable[Expression]) -> Expression:
-    """`Round.apply(x)`"""
-    name = identifier(function.autograd_function.__name__, "Function")
+    """`Round.apply(x)`; torch's own functions by their full names."""
+    cls = function.autograd_function
+    name = f"{cls.__module__}.{cls.__qualname__}" if is_torchs(cls) else identifier(cls.__name__, "Function")
     return Expression(f"{name}.apply({', '.join(argument.text for argument in arguments)})")
 
 
@@ -35,13 +36,17 @@ def autograd_classes(graphs: Iterable[torch.fx.Graph]) -> dict[str, str]:
     for graph in graphs:
         for node in graph.nodes:
             cls = getattr(node.target, "autograd_function", None)
-            if cls is None:
+            if cls is None or is_torchs(cls):
                 continue
             name = identifier(cls.__name__, "Function")
             if found.setdefault(name, (cls, ""))[0] is not cls:
                 raise refusal(cls, "shares its name with another", node)
             found[name] = (cls, source(cls, node))
     return {name: text for name, (_, text) in found.items()}
+
+
+def is_torchs(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] == "torch"
 
 
 def source(cls: type, node: torch.fx.Node) -> str:

@@ -39,6 +39,7 @@ class Ddpm(Conditional):
     """
 
     name: ClassVar[str] = "ddpm"
+    made: ClassVar[int] = 2
 
     timesteps: int = 1000
     schedule: str = "linear"
@@ -73,7 +74,8 @@ class Ddpm(Conditional):
         """x [n, *shape] -> the mean squared error of the prediction at random timesteps"""
         x = centred(x, self.levels)
         t = torch.randint(self.timesteps, (x.shape[0],), device=x.device)
-        alpha_bar = self.alpha_bars(x.device)[t + 1].view(-1, *[1] * (x.ndim - 1))
+        alpha_bars = self.noising(torch.arange(self.timesteps + 1, device=x.device))
+        alpha_bar = alpha_bars[t + 1].view(-1, *[1] * (x.ndim - 1))
         noise = torch.randn_like(x)
         noisy = alpha_bar.sqrt() * x + (1 - alpha_bar).sqrt() * noise
         predicted = prediction(network(noisy, t, *condition))
@@ -89,7 +91,7 @@ class Ddpm(Conditional):
     def generate(self, network: nn.Module, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Noise [n, *shape] -> items [n, *shape]"""
         times = torch.linspace(self.timesteps, 0, self.steps + 1, device=x.device).round().long()
-        alpha_bars = self.alpha_bars(x.device)[times]
+        alpha_bars = self.noising(torch.arange(self.timesteps + 1, device=x.device))[times]
         for i in steps(self.steps):
             alpha_bar, next_alpha_bar = alpha_bars[i], alpha_bars[i + 1]
             t = (times[i] - 1).expand(x.shape[0])
@@ -101,10 +103,9 @@ class Ddpm(Conditional):
                 x = ddim_step(x, x0, alpha_bar, next_alpha_bar, self.eta)
         return restored(x, self.levels)
 
-    def alpha_bars(self, device: torch.device) -> Tensor:
-        """alpha_bar after 0..T noising steps, [T + 1]"""
-        schedule = cosine_schedule if self.schedule == "cosine" else linear_schedule
-        return schedule(torch.arange(self.timesteps + 1, device=device))
+    def noising(self, t: Tensor) -> Tensor:
+        """alpha_bar at t = 0..T, the number of noising steps done, [T + 1]"""
+        return cosine_schedule(t) if self.schedule == "cosine" else linear_schedule(t)
 
     def denoised(self, x: Tensor, predicted: Tensor, alpha_bar: Tensor) -> Tensor:
         """What the network's prediction at x_t says about x_0, within the data's bounds."""

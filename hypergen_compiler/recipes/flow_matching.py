@@ -30,6 +30,7 @@ class FlowMatching(Conditional):
     """
 
     name: ClassVar[str] = "flow-matching"
+    made: ClassVar[int] = 2
 
     solver: str = "euler"
     steps: int = 50

@@ -34,6 +34,11 @@ class Nll(Recipe):
             return -network.log_prob(x, *condition)
         return -network(*condition).log_prob(x)
 
+    def conditions(self, network: nn.Module) -> list[str]:
+        if not hasattr(network, "log_prob"):
+            return list(inspect.signature(network.forward).parameters)
+        return list(inspect.signature(network.log_prob).parameters)[1:]
+
     def sample(self, network: nn.Module, n: int) -> Tensor:
         """-> [n, ...]"""
         return drawn(network if hasattr(network, "log_prob") else network(), n)

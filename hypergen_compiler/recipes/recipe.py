@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ class Recipe(ABC):
     """
 
     name: ClassVar[str]
+    made: ClassVar[int] = 1  # how many of the network's inputs the recipe makes from the data
 
     def fitted(self, network: nn.Module, example: Example) -> Recipe:
         """The recipe with the settings that follow from the network and from `example(n)`, a batch of n."""
@@ -42,6 +44,10 @@ class Recipe(ABC):
     @abstractmethod
     def sample(self, network: nn.Module, n: int) -> Any:
         """-> n items like x, and what else the loss takes with them"""
+
+    def conditions(self, network: nn.Module) -> list[str]:
+        """The network's names for what it takes behind the inputs that the recipe makes."""
+        return list(inspect.signature(network.forward).parameters)[self.made :]
 
     def can_sample(self, network: nn.Module, inputs: int) -> bool:
         """Whether `sample` draws from this network, whose loss takes `inputs` tensors."""

@@ -103,7 +103,7 @@ def describe(value: Any) -> Any:
     if isinstance(value, dict):
         return "dict" if type(value) is dict else "record", {key: describe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value).__name__, dict(enumerate(map(describe, value)))
+        return "list" if isinstance(value, list) else "tuple", dict(enumerate(map(describe, value)))  # torch.Size too
     return value
 
 

@@ -34,8 +34,8 @@ class Slot:
 class ParameterLayout:
     """Slots in buffer order: first all that training may change, then the frozen and the unread ones.
 
-    `trained` elements lead the buffer and are emitted; the rest keep the model's own values. `size` counts all elements,
-    padding included; both are multiples of the alignment.
+    `trained` elements lead the buffer and are emitted; the rest keep the model's own values. `size` counts all
+    elements, padding included; both are multiples of the alignment.
     """
 
     slots: tuple[Slot, ...]

@@ -10,7 +10,8 @@ import traceback
 __all__ = ["blame", "definition"]
 
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-EXAMPLES = os.path.join(HERE, "examples") + os.sep  # bundled models are a user's code like any other
+# Bundled models and recipes are a user's code like any other.
+USER_CODE = tuple(os.path.join(HERE, folder) + os.sep for folder in ("examples", "recipes"))
 STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep
 PACKAGES = f"{os.sep}site-packages{os.sep}"
 
@@ -26,7 +27,7 @@ def blame(error: BaseException) -> str | None:
 
 def is_foreign(file: str) -> bool:
     """Whether a file is neither HyperGen's nor Python's."""
-    if file.startswith("<") or (file.startswith(HERE) and not file.startswith(EXAMPLES)):
+    if file.startswith("<") or (file.startswith(HERE) and not file.startswith(USER_CODE)):
         return False
     return not file.startswith(STANDARD_LIBRARY) or PACKAGES in file
 

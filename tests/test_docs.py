@@ -7,6 +7,7 @@ import pytest
 
 from hypergen_compiler import documentation
 from hypergen_compiler.errors import CODES
+from hypergen_compiler.ops import registered
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -14,6 +15,15 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 def test_the_error_table_is_fresh():
     assert (ROOT / "docs" / "errors.md").read_text() == documentation.error_table(), "run `make docs`"
+
+
+def test_the_operator_table_is_fresh():
+    assert (ROOT / "docs" / "operators.md").read_text() == documentation.operator_table(), "run `make docs`"
+
+
+def test_every_printer_is_in_the_operator_table_once():
+    table = documentation.operator_table()
+    assert all(table.count(f"| `{name}` |") == 1 for name in registered())
 
 
 def test_every_code_is_in_the_error_table_once():

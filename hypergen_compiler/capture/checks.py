@@ -47,7 +47,7 @@ def check_escapes(tapes: Sequence[Tape], point: EntryPoint, *, allow_frozen: boo
                 "HG204",
                 f"{point.name} takes a decision from random numbers (`{escape.call.strip('_')}`)",
                 where=place,
-                remedy="The package could only repeat the one that was drawn. Use torch.where or multiply by a mask, or "
+                remedy="The package could only repeat the one that was drawn. Use torch.where or a mask, or "
                 "pass allow_frozen=True (`--allow-frozen`) to keep it.",
             )
         if "parameter" in escape.sources and not allow_frozen:

@@ -101,8 +101,8 @@ def entry_point(model: nn.Module, name: str, call: str | Call, example: Callable
             "HG201",
             f"{type(model).__name__} has no method {call!r}",
             where=place(type(model)),
-            remedy=f"It has {methods(model)}. Name one of these, pass a function of (model, *inputs), "
-            "or None to leave the loss or the sampler out.",
+            remedy=f"It has {methods(model)}. Name one of these, pass a function of (model, *inputs), None to leave "
+            "the loss or the sampler out, or a recipe (`recipe=`, `--recipe`) for what is only a network.",
         )
     if call == "forward":  # through __call__, so that hooks run
         return EntryPoint(name, lambda module, *inputs: module(*inputs), example, place(method), call)

@@ -106,7 +106,7 @@ def merge_sizes(usual: Tape, others: Sequence[Tape], points: Sequence[tuple[int,
 
 def extend(merged: Any, others: Sequence[Any], points: Sequence[tuple[int, int]]) -> Any:
     """A structure merged over batch sizes with the same structure from runs at other sizes; raises Mismatch."""
-    if isinstance(merged, Affine | Ratio) or type(merged) is int:
+    if isinstance(merged, Affine | Extent | Ratio) or type(merged) is int:
         return extend_number(merged, others, points)
     if isinstance(merged, slice):
         parts = ("start", "stop", "step")
@@ -125,10 +125,10 @@ def extend(merged: Any, others: Sequence[Any], points: Sequence[tuple[int, int]]
 
 
 def extend_number(merged: Any, others: Sequence[Any], points: Sequence[tuple[int, int]]) -> Any:
-    at_usual = [merged.at(n) if isinstance(merged, Affine | Ratio) else merged for n, _ in points]
+    at_usual = [at(merged, n) for n, _ in points]
     if all(type(o) is type(v) and abs(o - v) <= 1e-12 * abs(v) for o, v in zip(others, at_usual[1:], strict=True)):
         return merged
-    if isinstance(merged, Ratio) or any(type(other) is not int for other in others):
+    if isinstance(merged, Ratio | Extent) or any(type(other) is not int for other in others):
         raise Mismatch([merged, *others])
     values = [at_usual[0], *others]
     for form in FORMS:
@@ -138,6 +138,13 @@ def extend_number(merged: Any, others: Sequence[Any], points: Sequence[tuple[int
     raise Mismatch([merged, *others])
 
 
+def at(merged: Any, n: int) -> Any:
+    if isinstance(merged, Extent):
+        return int(merged.at(n, 1))
+    return merged.at(n) if isinstance(merged, Affine | Ratio) else merged
+
+
+POWERS_OF_THE_BATCH = (((2, 0),), ((2, 0), (1, 0)))  # pairs of items, with themselves or without
 # Powers of (n, s) that a number may be made of, the simplest first.
 FORMS = (
     ((0, 1),),
@@ -224,20 +231,25 @@ def follow(values: Sequence[Any], sizes: Sequence[int]) -> Any:
         line = Affine(slope, values[0] - slope * sizes[0])
         if left == 0 and all(line.at(size) == value for size, value in zip(sizes, values, strict=True)):
             return line
+        for form in POWERS_OF_THE_BATCH:
+            extent = fitted(form, values, [(size, 1) for size in sizes])
+            if extent is not None:
+                return extent
     if all(type(value) is float for value in values):
         ratio = Ratio(values[0] * sizes[0])
         if all(abs(ratio.at(size) - value) <= 1e-12 * abs(value) for size, value in zip(sizes, values, strict=True)):
             return ratio
-    if not isinstance(first, int | float | str) and all(type(value) is type(first) for value in values):
+    if not isinstance(first, int | float | complex | str) and all(type(value) is type(first) for value in values):
         return first  # a generator, a module: the same kind of object in every run
     raise Mismatch(values)
 
 
 def dimension(values: Sequence[int], sizes: Sequence[int]) -> int | Affine:
     try:
-        return follow(values, sizes)
+        found = follow(values, sizes)
     except Mismatch:
         return values[0]
+    return values[0] if isinstance(found, Extent) else found
 
 
 def equal(one: Any, other: Any) -> bool:

@@ -17,6 +17,7 @@ from hypergen_compiler.capture import frames
 from hypergen_compiler.capture.fake import RANDOM_WITHOUT_VALUES
 from hypergen_compiler.capture.steps import current_iteration, shortened
 from hypergen_compiler.capture.tape import Call, Escape, Ref, Scope, Tape, Written, fill, references, tensors
+from hypergen_compiler.capture.unseen import refuse_unseen
 
 __all__ = ["Recorder", "qualified_name"]
 
@@ -68,6 +69,7 @@ class Recorder(TorchFunctionMode):
         self.sources: dict[Ref, frozenset[Ref]] = {}
         self.written_sources: dict[int, frozenset[Ref]] = {}
         self.generator: torch.Tensor | None = None
+        self.autocast = torch.is_autocast_enabled("cpu")
         self.scopes: dict[int, Scope] = {}
         self.paths = {id(child): path for path, child in module.named_modules()}
         for name, parameter in module.named_parameters():
@@ -115,6 +117,8 @@ class Recorder(TorchFunctionMode):
         if short == "__get__" and function.__self__.__name__ in DESCRIPTIONS:
             return function(*args, **kwargs)
         frame = sys._getframe(1)
+        used = tensors((args, kwargs))
+        refuse_unseen(qualified_name(function), used, frames.location(frame), autocast=self.autocast)
         call = Call(
             function,
             qualified_name(function),
@@ -124,7 +128,6 @@ class Recorder(TorchFunctionMode):
             iteration=current_iteration(),
             where=frames.location(frame),
         )
-        used = tensors((args, kwargs))
         versions = [version_of(tensor) for tensor in used]
         generator = torch.get_rng_state()
         if self.generator is not None and not torch.equal(generator, self.generator):

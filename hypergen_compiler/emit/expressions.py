@@ -43,6 +43,8 @@ class Expressions:
 
     def find_device(self) -> str | None:
         """An expression for the device of what the function works on: of a tensor argument, else of a weight."""
+        if self.function.takes_device:
+            return "device"
         for leaf in self.region.arguments:
             is_tensor = isinstance(leaf, Weight) or (isinstance(leaf, torch.fx.Node) and "shape" in leaf.meta)
             if is_tensor and self.locals.names.get(leaf) not in self.rebound:
@@ -95,6 +97,8 @@ class Expressions:
         arguments = [leaf.text for leaf in leaves]
         if function.uses_training:
             arguments.append("training")
+        if function.takes_device:
+            arguments.append(self.device or "None")
         return Expression(f"{function.name}({', '.join(arguments)})")
 
     def argument(self, value: Any, leaves: Iterator[Expression]) -> Expression:

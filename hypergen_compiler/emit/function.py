@@ -87,6 +87,8 @@ class Printer:
             names.append(self.size_name)
         if self.function.uses_training or self.function.entry is not None:
             names.append("training")
+        if self.function.takes_device:
+            names.append("device")
         return tuple(names)
 
     def size_lines(self) -> Iterator[tuple[str, int, str]]:

@@ -17,7 +17,7 @@ from hypergen_compiler.ops.signatures import signature
 
 __all__ = ["Locals"]
 
-BANNED = frozenset({"w", "state", "training", "n", "F", "torch", "Tensor", "_"})
+BANNED = frozenset({"w", "state", "training", "device", "n", "F", "torch", "Tensor", "_"})
 SHORT_FORMS = {"self_": "x", "input_": "x"}
 Span = tuple[float, float]
 

@@ -95,6 +95,8 @@ def annotated(printed: PrintedFunction, place: int, records: dict[str, Records])
     is_entry = function.entry is not None
     if name == "training":
         return "training: bool = False" if is_entry else "training: bool"
+    if name == "device" and function.takes_device:
+        return "device: torch.device"
     spaces = function.spaces
     if place < len(spaces):
         return f"{name}: {record_type(function, name, records)}"

@@ -28,34 +28,27 @@ GENERIC = {
 def written_name(region: Region, item: Item, out: torch.fx.Node) -> str | None:
     """The variable that the user's own statement gives to a result, if that statement is in this function."""
     if isinstance(item, Call):
-        return call_name(region, item, out)
+        return outer_name(region, item.region.scope, out, several=len(item.outs) > 1)
     written = item.node.meta["written"]
     every = every_result(item)
     if written is not None and is_own(written.scope, region):
         name = pick(written.names, every if out in every else [out], out)
         if name:
             return name
-    scope = item.node.meta["scope"]
+    return outer_name(region, item.node.meta["scope"], out, several=True)
+
+
+def outer_name(region: Region, scope: Any, out: torch.fx.Node, *, several: bool) -> str | None:
+    """What the callers of the functions that return a value call it, from the innermost outwards."""
     while scope is not None and scope is not region.scope:
-        if out in scope.returned and scope.site is not None and is_own(scope.site.scope, region):
-            name = pick(scope.site.names, scope.returned, out)
+        if scope.site is not None and is_own(scope.site.scope, region):
+            name = pick(scope.site.names, scope.returned, out) if out in scope.returned else None
             if name:
                 return name
-        if out in scope.keys:
+        if several and out in scope.keys:
             return scope.keys[out]
         scope = scope.parent
     return None
-
-
-def call_name(region: Region, call: Call, out: torch.fx.Node) -> str | None:
-    scope = call.region.scope
-    if scope is None:
-        return None
-    if scope.site is not None and is_own(scope.site.scope, region):
-        name = pick(scope.site.names, scope.returned if out in scope.returned else [out], out)
-        if name:
-            return name
-    return scope.keys.get(out) if len(call.outs) > 1 else None
 
 
 def every_result(item: Operation) -> list[torch.fx.Node]:

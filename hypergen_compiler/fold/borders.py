@@ -56,7 +56,7 @@ def make_operation(node: torch.fx.Node) -> Operation:
     returns_itself = "shape" in node.meta
     outs = [node] if returns_itself else parts
     shape = "tensor" if returns_itself else tuple(user.args[1:] for user in parts)
-    key = (node.meta["name"], pattern, shape, node.meta["mode"], node.meta["grad"])
+    key = (node.meta["name"], pattern, shape, node.meta["mode"])
     return Operation(node, leaves, outs, key)
 
 
@@ -76,7 +76,7 @@ def make_call(region: Region) -> Call:
         function,
         leaves,
         list(region.results),
-        ("call", id(function), len(region.results), kinds, region.grad),
+        ("call", id(function), len(region.results), kinds),
         random=any(item.random for item in region.body),
         writes=frozenset().union(*(item.writes for item in region.body)),
         mode=modes.pop() if len(modes) == 1 else None,

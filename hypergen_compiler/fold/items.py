@@ -173,7 +173,8 @@ class Function:
 
     `parameters` are groups of places (item, leaf) whose numbers differ between members and become arguments;
     `explained` are places whose number is always `arguments[a].shape[d]`. The batch size and the second free size are
-    read from an argument's shape (`batch_from`, `size_from`), or taken as arguments where none shows them.
+    read from an argument's shape (`batch_from`, `size_from`), or taken as arguments where none shows them; so is the
+    device of a function that makes tensors from nothing.
     """
 
     members: list[Region]
@@ -183,6 +184,7 @@ class Function:
     takes_batch: bool = False
     size_from: tuple[int, int] | None = None
     takes_size: bool = False
+    takes_device: bool = False
     spaces: tuple[str, ...] = ()
     uses_batch: bool = False
     uses_training: bool = False

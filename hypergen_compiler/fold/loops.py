@@ -143,10 +143,14 @@ def worthwhile(period: int, count: int, calls: bool) -> bool:
 def repetitions(body: Sequence[Item], start: int, period: int) -> int:
     count = 1
     while start + (count + 1) * period <= len(body) and all(
-        body[start + count * period + step].key == body[start + step].key for step in range(period)
+        alike(body[start + count * period + step], body[start + step]) for step in range(period)
     ):
         count += 1
     return count
+
+
+def alike(one: Item, other: Item) -> bool:
+    return one.key == other.key and one.grad == other.grad
 
 
 class NotALoop(Exception):
@@ -273,12 +277,13 @@ def progression(values: list[Any]) -> tuple[int, int] | None:
 
 
 def real_progression(values: list[Any]) -> tuple[float, float] | None:
-    """(first, difference) of floats that `first + difference * i` gives bit for bit."""
+    """(first, difference) of floats that `first + difference * i` gives, up to the last digit of the largest."""
     if any(type(value) is not float for value in values):
         return None
-    difference = values[1] - values[0]
+    difference = (values[-1] - values[0]) / (len(values) - 1)
+    digit = 4e-16 * max(map(abs, values))
     for candidate in (round(difference, 12), difference):
-        if candidate and all(values[0] + candidate * turn == value for turn, value in enumerate(values)):
+        if candidate and all(abs(values[0] + candidate * i - value) <= digit for i, value in enumerate(values)):
             return values[0], candidate
     return None
 

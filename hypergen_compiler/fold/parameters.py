@@ -12,9 +12,12 @@ from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold.borders import is_within
 from hypergen_compiler.fold.equality import explanation, number_places
 from hypergen_compiler.fold.items import Call, Const, Function, Part, Region, Weight
+from hypergen_compiler.ops.creation import CREATION
 from hypergen_compiler.program import Affine, Choice, Extent, Ratio
 
 __all__ = ["describe_function"]
+
+CREATING = frozenset(f"torch.{name}" for name in CREATION)
 
 
 def describe_function(function: Function, records: dict[str, Records]) -> None:
@@ -45,11 +48,27 @@ def describe_function(function: Function, records: dict[str, Records]) -> None:
     if function.uses_batch:
         function.batch_from = shape_source(function, lambda size: size == Affine(1))
         function.takes_batch = function.batch_from is None and function.entry is None
+    function.takes_device = makes_tensors_from_nothing(function)
     given = {*function.explained, *(place for places in function.parameters for place in places)}
     sized = [leaf_value(model, place) for place in number_places(model) if place not in given] + returned
-    if any(isinstance(value, Extent) for value in sized):
+    if any(isinstance(value, Extent) and any(power for (_, power), _ in value.terms) for value in sized):
         function.size_from = shape_source(function, lambda size: isinstance(size, Extent) and size.is_plain)
         function.takes_size = function.size_from is None
+
+
+def makes_tensors_from_nothing(function: Function) -> bool:
+    """Whether a function makes tensors and is handed none whose device they could be on."""
+    given = any(isinstance(leaf, Weight | Part) or is_tensor(leaf) for leaf in function.model.arguments)
+    if function.entry is not None or function.spaces or given:
+        return False
+    return any(
+        item.function.takes_device if isinstance(item, Call) else item.node.meta["name"] in CREATING
+        for item in function.model.body
+    )
+
+
+def is_tensor(leaf: Any) -> bool:
+    return isinstance(leaf, torch.fx.Node) and "shape" in leaf.meta
 
 
 def uses_batch(value: Any) -> bool:

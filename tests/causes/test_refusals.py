@@ -163,9 +163,9 @@ class Loop(Linear):
         return torch.stack([row * 2 for row in h])
 
 
-class Quadratic(Linear):
+class Cubic(Linear):
     def use(self, h, x):
-        return (h @ h.t()).reshape(x.shape[0] ** 2).sum() + h
+        return F.pad(h, (0, x.shape[0] ** 3)).sum() + h
 
 
 @pytest.mark.parametrize("model", [ItemOfData, BranchOnData, Rounds, NumpyOfData, Loop])
@@ -173,7 +173,7 @@ def test_what_follows_the_data(refused, model):
     refused("HG204", model(), vectors, where="test_refusals.py")
 
 
-@pytest.mark.parametrize("model", [Unique, Quadratic])
+@pytest.mark.parametrize("model", [Unique, Cubic])
 def test_sizes_that_follow_no_line(refused, model):
     refused("HG203", model(), vectors, where="test_refusals.py")
 

@@ -6,7 +6,7 @@ import keyword
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,16 @@ class Design:
     plan: Plan
     recipe: RecipeEntries | None = None
 
+    @property
+    def tried(self) -> tuple[EntryPoint, ...]:
+        """The entry points as verification tries them: those with a free size also at another than the example's."""
+        sizes = {entry.name: entry.other_size for entry in self.program.entries if entry.other_size is not None}
+        return self.points + tuple(at_size(p, sizes[p.name]) for p in self.points if p.name in sizes)
+
+
+def at_size(point: EntryPoint, size: int) -> EntryPoint:
+    return replace(point, example=lambda n: point.example(n, size))
+
 
 def ignore(message: str) -> None:
     """Progress that nobody watches."""
@@ -91,11 +101,11 @@ def publish(
         with staged(files | {MANIFEST: manifest_text(manifest)}, target) as folder:
             progress("verifying it against the model")
             verify_package(
-                folder, name, found.model, found.points, batches=TRIED, start=True, process=process
+                folder, name, found.model, found.tried, batches=TRIED, start=True, process=process
             ).require()
             check_target(target, force=force)
             swap_in(folder, target)
-    return Package(target, manifest, found.model, found.points)
+    return Package(target, manifest, found.model, found.tried)
 
 
 def design(request: Request, name: str, progress: Progress = ignore) -> Design:

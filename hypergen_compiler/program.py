@@ -168,7 +168,8 @@ class Entry:
     `output` is the returned structure with graph nodes in the place of tensors; `shapes` are those of its tensors.
     `origin` is where the user wrote it, `file:line`, the file without its folder.
     `evaluation` is the entry of evaluation mode where the two modes are different programs, else None.
-    `free_size` is the name of the second free size, `length` or `side`, where the entry point has one.
+    `free_size` is the name of the second free size, `length` or `side`, where the entry point has one, and `other_size`
+    a value of it besides the example's.
     `differentiable` tells whether the first output carries a gradient to the weights.
     """
 
@@ -179,6 +180,7 @@ class Entry:
     output: Any = field(repr=False, compare=False)
     shapes: tuple[tuple[Dimension, ...], ...] = ()
     free_size: str | None = None
+    other_size: int | None = None
     differentiable: bool = True
     draws_random_numbers: bool = False
     evaluation: Entry | None = field(default=None, repr=False, compare=False)

@@ -118,6 +118,7 @@ def make_entry(
         output=output,
         shapes=tuple(tuple(map(usual, node.meta["shape"])) for node in made),
         free_size=size_name(inputs) if tape.free_size is not None else None,
+        other_size=tape.free_size,
         differentiable=tape.differentiable,
         draws_random_numbers=any(node.meta.get("random") for node in graph.nodes),
         evaluation=evaluation,

@@ -47,7 +47,7 @@ def record_mode(model: nn.Module, point: EntryPoint, sizes: Sequence[int], *, tr
 
 
 def follow_size(model: nn.Module, point: EntryPoint, sizes: Sequence[int], merged: Tape, training: bool) -> int | None:
-    """Records at other sequence lengths or picture sides; the usual one where the numbers of all runs follow it.
+    """Records at other sequence lengths or picture sides; one of them where the numbers of all runs follow it.
 
     A picture's side must often be a multiple of some power of two, and a sequence no longer than the example.
     """
@@ -61,7 +61,7 @@ def follow_size(model: nn.Module, point: EntryPoint, sizes: Sequence[int], merge
         except Exception:
             continue
         if merge_sizes(merged, others, [(sizes[0], usual), *points]):
-            return usual
+            return points[0][1]
     return None
 
 
@@ -75,9 +75,12 @@ def record_run(model: nn.Module, point: EntryPoint, sizes: tuple[int, ...], trai
         with faking(model) as fake:
             return record_on(fake, point, sizes, training, scopes=scopes, fake=True)
     copy = fresh_copy(model)
+    if copy is model:
+        with restored(model):
+            return record_on(model, point, sizes, training, scopes=scopes)
     tape = record_on(copy, point, sizes, training, scopes=scopes)
     own = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
-    if copy is not model and own & tape.constant_ids:
+    if own & tape.constant_ids:
         with restored(model):
             return record_on(model, point, sizes, training, scopes=scopes)
     return tape

@@ -24,10 +24,10 @@ def print_creation(call: Invocation) -> Expression:
     return call_text(call, call.name, extra=extra)
 
 
-@prints("torch._VariableFunctionsClass._standard_gamma")
-def print_gamma(call: Invocation) -> Expression:
-    """What torch.distributions.Gamma draws with, for which torch has no public name."""
-    return call_text(call, "torch._standard_gamma")
+@prints(*(f"torch._VariableFunctionsClass.{name}" for name in ("_standard_gamma", "_weight_norm")))
+def print_nameless(call: Invocation) -> Expression:
+    """What torch.distributions.Gamma and torch's weight_norm call, for which torch has no public names."""
+    return call_text(call, call.name.replace("_VariableFunctionsClass.", ""))
 
 
 @prints("Tensor.to")

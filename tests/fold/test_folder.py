@@ -133,17 +133,19 @@ def test_numbers_that_are_an_arguments_size_are_read_from_its_shape():
     assert folded(program).functions[0].parameters == []
 
 
-def test_functions_that_differ_in_a_call_are_two():
-    class Other(Many):
-        def forward(self, x):
-            return super().forward(x.tanh())
+class Other(Many):
+    """Does what its parent does and one call more."""
 
-    Other.__name__ = "Many"
+    def forward(self, x):
+        h = self.linear(x)
+        for number in self.numbers:
+            h = (h + number).exp()
+        return h.tanh()
+
+
+def test_functions_that_differ_in_a_call_are_two():
     program = captured(Model(two_layers, first=Many(1, 2, 3), second=Other(1, 2, 3)), EXAMPLE)
-    assert [len(function.members) for function in folded(program).functions] == [2, 1, 1]
-    Other.forward = lambda self, x: self.linear(x).sin().cos().tan().exp() + x
-    program = captured(Model(two_layers, first=Many(1, 2, 3), second=Other(1, 2, 3)), EXAMPLE)
-    assert len(folded(program).functions[0].members) == 1
+    assert function_names(program) == ["many", "other", "forward"]
 
 
 def test_entry_points_keep_their_names_though_they_are_equal():
@@ -155,9 +157,7 @@ def test_entry_points_keep_their_names_though_they_are_equal():
 def test_an_entry_point_calls_another():
     model = Model(lambda self, x: self.first(x).exp().tanh(), first=Layer())
     program = captured(model, EXAMPLE, ["encode"], loss="loss")
-    assert "encode(w, state, x, training)" in definition(emitted_model(program), "loss") or "encode(w, state, x)" in (
-        definition(emitted_model(program), "loss")
-    )
+    assert definition(emitted_model(program), "loss").endswith("    return encode(w, state, x).square().mean()")
 
 
 def test_short_functions_called_once_are_written_where_they_are_called():

@@ -8,7 +8,10 @@ INSTALLED := .venv/installed
 export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint format generated docs clean
+# A folder with a zoo.py (see benchmarks/zoo.py); its models' packages are installed with the extra `zoo`.
+ZOO ?= ../shared/zoo
+
+.PHONY: help demo test lint format generated docs zoo clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +21,7 @@ help:
 	@echo "make format     let ruff fix and format the sources"
 	@echo "make generated  recompile the bundled models into generated/"
 	@echo "make docs       rewrite the tables in docs/ that come from the sources"
+	@echo "make zoo        compile the bundled models and those of ZOO=FOLDER, and rewrite docs/zoo.md; some minutes"
 	@echo "make clean      remove what make made"
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -44,6 +48,15 @@ generated: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/python -m hypergen_compiler.documentation docs
+
+# denoising-diffusion-pytorch asks for torchvision, whose builds must match torch's; it is used without.
+.venv/zoo: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --editable '.[dev,zoo]'
+	$(BIN)/python -m pip install --quiet --no-deps denoising-diffusion-pytorch
+	touch $@
+
+zoo: $(INSTALLED) $(if $(wildcard $(ZOO)/zoo.py),.venv/zoo)
+	$(BIN)/python -m benchmarks.zoo "$(ZOO)" --out docs/zoo.md
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .ruff_cache .hypothesis

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("PYTORCH_JIT", "0")  # scripted functions cannot be recorded; torch reads this at its import
+os.environ.setdefault("TQDM_DISABLE", "1")  # samplers' own progress bars
 
 import torch
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
 
 from benchmarks.zoo_rows import Row
+from hypergen_compiler.ops import registered
 from hypergen_compiler.version import VERSION
 
 __all__ = ["page"]
@@ -42,11 +44,12 @@ def page(rows: Sequence[Row]) -> str:
     notes = [f"- {row.name}: {escaped(note)}" for row in rows for note in row.notes]
     if notes:
         parts.append("## Notes\n\n" + "\n".join(notes) + "\n")
+    parts.append(call_table(rows))
     return "\n".join(parts)
 
 
 def table_row(row: Row) -> str:
-    counts = [row.nodes, row.lines, row.longest, row.own_lines]
+    counts = [row.calls.total(), row.lines, row.longest, row.own_lines]
     shown = [str(count) if count else "" for count in counts]
     seconds = f"{row.seconds:.1f}" if row.seconds else ""
     return "| " + " | ".join([row.name, *shown, seconds, row.result, row.whole_graph]) + " |"
@@ -69,6 +72,25 @@ def summary(rows: Sequence[Row]) -> str:
         text += f". Emitted lines for a line of the model: median {statistics.median(ratios):.2f}"
         text += f", largest {max(ratios):.2f}"
     return f"{text}.\n"
+
+
+CALLS = """\
+## Recorded calls
+
+Every call in these graphs, in how many entry points it stands, and whether it has a printed form of its own or follows
+the general rule (see [operators](operators.md)).
+
+| call | entry points | printed by |
+|---|---|---|"""
+
+
+def call_table(rows: Sequence[Row]) -> str:
+    found = Counter(name for row in rows for name in row.calls)
+    own = set(registered())
+    lines = [
+        f"| `{name}` | {found[name]} | {'its own form' if name in own else 'the rule'} |" for name in sorted(found)
+    ]
+    return f"{CALLS}\n" + "\n".join(lines) + "\n"
 
 
 def escaped(text: str) -> str:

@@ -6,6 +6,7 @@ import importlib.metadata
 import tempfile
 import time
 import warnings
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
@@ -29,11 +30,11 @@ class Row:
     """`result` is `equal` or an error's code; `whole_graph` is `yes`, `no` or empty where nothing was emitted.
 
     `lines` are those of the emitted functions, `own_lines` those of the model's functions whose calls were recorded.
-    `packages` are the distributions that the model's classes come from, with their versions.
+    `calls` counts the recorded calls by name; `packages` are the distributions that the model's classes come from, with
+    their versions.
     """
 
     name: str
-    nodes: int = 0
     lines: int = 0
     own_lines: int = 0
     longest: int = 0
@@ -41,6 +42,7 @@ class Row:
     result: str = ""
     whole_graph: str = ""
     notes: list[str] = field(default_factory=list)
+    calls: Counter[str] = field(default_factory=Counter)
     packages: dict[str, str] = field(default_factory=dict)
 
 
@@ -71,17 +73,18 @@ def fill(row: Row, entry: ZooEntry, model: nn.Module, folder: Path) -> None:
     row.lines, row.longest = definition_lines(text), longest_function(text)
     points = entry_points(model, entry.example, loss=None, sample=None, entries=names)
     program = capture(warmed(model, points), points, name=package.name, source="")
-    row.nodes, row.own_lines = count_calls(program), function_lines(recorded_functions(program))
+    row.calls, row.own_lines = count_calls(program), function_lines(recorded_functions(program))
     row.whole_graph, reasons = whole_graph(package.load(), entry)
     row.notes += reasons
 
 
-def count_calls(program: Program) -> int:
-    return sum(
-        node.op == "call_function" and node.target is not project
+def count_calls(program: Program) -> Counter[str]:
+    return Counter(
+        node.meta["name"]
         for entry in program.entries
         for graph in entry.graphs
         for node in graph.nodes
+        if node.op == "call_function" and node.target is not project
     )
 
 

@@ -14,8 +14,8 @@ from hypergen_compiler.manifest import edited_files, read_manifest
 from hypergen_compiler.package import Package
 from hypergen_compiler.pipeline import Request, design, ignore, package_name, publish
 from hypergen_compiler.plan import Plan
-from hypergen_compiler.rebuild import example_of, points_of, rebuild_model
-from hypergen_compiler.recipes import Recipe
+from hypergen_compiler.rebuild import completed, example_of, points_of, rebuild_model
+from hypergen_compiler.recipes import Recipe, with_critic
 from hypergen_compiler.verification import Verification
 from hypergen_compiler.verify import verify_package
 from hypergen_compiler.verify_alone import run_package
@@ -36,6 +36,7 @@ def compile(
     force: bool = False,
     allow_frozen: bool = False,
     recipe: str | Mapping[str, Any] | Recipe | None = None,
+    critic: nn.Module | str | None = None,
 ) -> Package:
     """Compiles `model` into a training package in the folder `out`, which is verified before it is published.
 
@@ -47,9 +48,14 @@ def compile(
     a folder that holds something else or was edited. `allow_frozen` keeps decisions that the model takes from its
     weights as they are now, and lists them. `recipe` makes loss and sampler around a model that is only a network,
     unless they are given: a name of `hypergen_compiler.recipes.RECIPES`, a mapping of a name and settings, or a recipe.
-    Without one, models of well-known libraries are recognised. Raises HyperGenError, and then has changed nothing.
+    Without one, models of well-known libraries are recognised. With a `critic`, a module that scores items or a
+    reference to one, the model is the generator of the recipe `gan`: the critic's weights are trained beside it, and
+    the callables are given a model of the two, `generator` and `critic`.
+
+    Raises HyperGenError, and then has changed nothing.
     """
-    request = Request(model, example, loss, sample, entries, budget, recipe, allow_frozen=allow_frozen)
+    asked = with_critic(recipe, critic)
+    request = Request(model, example, loss, sample, entries, budget, asked, allow_frozen=allow_frozen)
     return publish(request, out, name=name, force=force)
 
 
@@ -64,33 +70,45 @@ def plan(
     budget: str | int | None = None,
     allow_frozen: bool = False,
     recipe: str | Mapping[str, Any] | Recipe | None = None,
+    critic: nn.Module | str | None = None,
 ) -> Plan:
     """What `compile` would emit for the same arguments, without writing anything."""
-    request = Request(model, example, loss, sample, entries, budget, recipe, allow_frozen=allow_frozen)
+    asked = with_critic(recipe, critic)
+    request = Request(model, example, loss, sample, entries, budget, asked, allow_frozen=allow_frozen)
     return design(request, package_name(name, "package")).plan
 
 
-def verify(path: str | os.PathLike[str], model: nn.Module | None = None) -> Verification:
+def verify(
+    path: str | os.PathLike[str], model: nn.Module | None = None, *, critic: nn.Module | str | None = None
+) -> Verification:
     """Compares a published package with `model`, or with the model rebuilt from its manifest.
 
+    `critic` is the one that `compile` was given, where it was an object, which the manifest cannot name.
     Where neither is at hand, the package is only run, and the notes say so. Raises HG504 if the folder is no package
     and HG602 if it does not import; a difference is no exception but a failed check.
     """
-    return verify_folder(Path(path), model=model)
+    return verify_folder(Path(path), model=model, critic=critic)
 
 
 def verify_folder(
-    path: Path, *, model: nn.Module | None = None, source: str | None = None, progress: Progress = ignore
+    path: Path,
+    *,
+    model: nn.Module | None = None,
+    source: str | None = None,
+    critic: nn.Module | str | None = None,
+    progress: Progress = ignore,
 ) -> Verification:
     """`verify`, where the model may also be named by `source`. Raises HG603 if that source cannot be made a model."""
     manifest = read_manifest(path)
     notes = [f"{file} was edited since it was published" for file in edited_files(path, manifest)]
-    if model is None:
+    if model is not None:
+        model = completed(manifest, model, critic)
+    else:
         try:
             progress("rebuilding the model")
-            model = rebuild_model(manifest, source)
+            model = completed(manifest, rebuild_model(manifest, source), critic)
         except HyperGenError as error:
-            if source is not None:
+            if source is not None or critic is not None:
                 raise
             progress("running the package")
             notes.append(f"not compared with the model: {error.what}")

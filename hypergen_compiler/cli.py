@@ -143,6 +143,7 @@ def inspect_command(folder: FolderArgument, as_json: JsonOption = False) -> None
 def verify_command(
     folder: FolderArgument,
     source: Annotated[str | None, typer.Argument(metavar="[SOURCE]", help="the model, if it moved")] = None,
+    critic: Annotated[str | None, typer.Option("--critic", metavar="SOURCE", help="the critic, if it moved")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare a package with the model it was compiled from, wherever it can be rebuilt."""
@@ -150,7 +151,7 @@ def verify_command(
         from hypergen_compiler.api import verify_folder
         from hypergen_compiler.show import show_verification
 
-        found = verify_folder(folder, source=source, progress=tell)
+        found = verify_folder(folder, source=source, critic=critic, progress=tell)
         answer({"ok": found.ok, "exact": found.exact, **asdict(found)}, as_json, show_verification(found))
     if not found.ok:
         raise typer.Exit(CHECK_FAILED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -23,8 +24,8 @@ from hypergen_compiler.manifest import MANIFEST
 __all__ = ["run"]
 
 PACKAGE = "conv_vae"
-STEPS = {8: 800}  # for scikit-learn's digits; larger pictures take longer per step
-STEPS_OTHERWISE = 300
+SMALL = 8  # the side of scikit-learn's digits
+STEPS, STEPS_FOR_LARGER = 800, 300  # larger pictures take longer per step
 
 
 class Stopwatch:
@@ -68,9 +69,9 @@ def run(out: Path, data: Path | None) -> None:
     shutil.rmtree(out / "run", ignore_errors=True)  # an earlier demo's, which would otherwise be continued
     train.save(out / "train.npz")
     held_out.save(out / "held_out.npz")
-    steps = str(STEPS.get(train.side, STEPS_OTHERWISE))
+    steps = str(STEPS if train.side <= SMALL else STEPS_FOR_LARGER)
     with watch.stage("Training its hypernetwork"):
-        run_module(out, "train", "train.npz", "--out", "run", "--steps", steps)
+        run_module(out, "train", "train.npz", "--out", "run", "--steps", steps, threads=threads(train.side))
     with watch.stage("Exporting plain weights"):
         run_module(out, "export", "run", "train.npz", "--out", "weights.pt")
     with watch.stage("Loading them into ConvVAE and measuring"):
@@ -102,11 +103,17 @@ def claim(out: Path) -> None:
         )
 
 
-def run_module(out: Path, module: str, *arguments: str) -> None:
+def threads(side: int) -> int | None:
+    """One for small pictures: their kernels are over before a second thread has woken. Otherwise torch's own choice."""
+    return 1 if side <= SMALL else None
+
+
+def run_module(out: Path, module: str, *arguments: str, threads: int | None = None) -> None:
     """Runs `python -m PACKAGE.module` in the folder that holds the package, as a user would."""
     say(f"  $ python -m {PACKAGE}.{module} {' '.join(arguments)}")
     command = [sys.executable, "-m", f"{PACKAGE}.{module}", *arguments]
-    if code := subprocess.run(command, cwd=out, stdout=sys.stderr).returncode:
+    environment = os.environ if threads is None else {"OMP_NUM_THREADS": str(threads), **os.environ}
+    if code := subprocess.run(command, cwd=out, env=environment, stdout=sys.__stderr__).returncode:
         raise HyperGenError(
             "HG602",
             f"`python -m {PACKAGE}.{module}` ended with status {code}",

@@ -32,16 +32,18 @@ class Slot:
 
 @dataclass(frozen=True)
 class ParameterLayout:
-    """Slots in buffer order: first all that training may change, then the frozen and the unread ones.
+    """Slots in buffer order: first all that training may change, then the frozen and the unread ones, then a critic's.
 
-    `trained` elements lead the buffer and are emitted; the rest keep the model's own values. `size` counts all
-    elements, padding included; both are multiples of the alignment.
+    `trained` elements lead the buffer and are emitted; the rest keep the model's own values, but for those from
+    `critic` on, which are trained beside the hypernetwork. `size` counts all elements, padding included; all are
+    multiples of the alignment.
     """
 
     slots: tuple[Slot, ...]
     trained: int
     size: int
     dtype: torch.dtype = torch.float32
+    critic: int | None = None
 
     @cached_property
     def by_name(self) -> dict[str, Slot]:
@@ -54,7 +56,7 @@ class ParameterLayout:
 
 
 def lay_out(program: Program) -> ParameterLayout:
-    """Places every parameter on a 64-byte boundary, trained ones first, otherwise in the model's order.
+    """Places every parameter on a 64-byte boundary: trained ones first, a critic's last, else in the model's order.
 
     Raises HG302 for a model without trained parameters and HG301 for a parameter of another type than the others.
     """
@@ -69,14 +71,17 @@ def lay_out(program: Program) -> ParameterLayout:
     step = ALIGNMENT // dtype.itemsize
     slots: list[Slot] = []
     offset = boundary = 0
-    for parameter in [*trained, *(p for p in program.parameters if not p.trained)]:
+    critic = None
+    for parameter in [*trained, *sorted((p for p in program.parameters if not p.trained), key=lambda p: p.critic)]:
         check_type(parameter, dtype)
+        if parameter.critic and critic is None:
+            critic = offset
         shape = tuple(parameter.value.shape)
         slots.append(Slot(parameter.name, shape, offset, parameter.aliases, parameter.trained))
         offset += -(-parameter.value.numel() // step) * step
         if parameter.trained:
             boundary = offset
-    return ParameterLayout(tuple(slots), boundary, offset, dtype)
+    return ParameterLayout(tuple(slots), boundary, offset, dtype, critic)
 
 
 def check_type(parameter: Parameter, dtype: torch.dtype) -> None:

@@ -73,7 +73,8 @@ def describe_package(
             "weights": layout.weights,
             "dtype": plain(layout.dtype),
             "slots": [plain(dataclasses.asdict(slot)) for slot in layout.slots],
-        },
+        }
+        | ({} if layout.critic is None else {"critic": layout.critic}),
         "files": {path: digest(content) for path, content in files.items()},
     }
 
@@ -81,7 +82,9 @@ def describe_package(
 def describe_recipe(recipe: RecipeEntries, points: Sequence[EntryPoint]) -> dict[str, Any]:
     """Its name and settings, which of its calls made which entry point, and what it was recognised by, if it was."""
     settings = describe(recipe.recipe)
-    calls = {recipe.loss: "loss", recipe.sample: "sample"}
+    calls = {recipe.loss: "loss", recipe.sample: "sample", recipe.critic_loss: "critic_loss"}
+    if recipe.critic_loss is not None:  # an object has no name
+        settings["critic"] = relative(settings["critic"]) if isinstance(settings["critic"], str) else None
     return {
         "name": settings.pop("name"),
         "settings": {name: as_setting(value) for name, value in settings.items()},

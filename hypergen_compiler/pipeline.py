@@ -33,6 +33,7 @@ from hypergen_compiler.verify_process import VerificationProcess
 
 __all__ = ["Design", "Request", "design", "ignore", "package_name", "publish"]
 
+CRITIC_LOSS = "critic_loss"  # the entry point that trains a recipe's critic
 TRIED = (1, 3)  # batch sizes before publishing; entry points are recorded at others
 UNUSABLE_NAMES = frozenset({*sys.stdlib_module_names, "torch", "numpy", "hypergen_compiler", "pytest"})
 
@@ -100,9 +101,7 @@ def publish(
         )
         with staged(files | {MANIFEST: manifest_text(manifest)}, target) as folder:
             progress("verifying it against the model")
-            verify_package(
-                folder, name, found.model, found.tried, batches=TRIED, start=True, process=process
-            ).require()
+            verify_package(folder, name, found.model, found.tried, batches=TRIED, start=True, process=process).require()
             check_target(target, force=force)
             swap_in(folder, target)
     return Package(target, manifest, found.model, found.tried)
@@ -113,21 +112,33 @@ def design(request: Request, name: str, progress: Progress = ignore) -> Design:
     recipe = chosen_recipe(request.model, request.example, request.recipe, request.loss, progress)
     loss = recipe.loss if recipe is not None and request.loss == "loss" else request.loss
     sample = sampler(request.model, recipe) if request.sample == "sample" else request.sample
+    model, source = request.model, request.description or describe_model(request.model)
+    entries, critic = request.entries, None
+    if recipe is not None and recipe.critic_loss is not None:
+        model, source = recipe.model, f"{source} against the critic {describe_model(recipe.model.critic)}"
+        entries, critic = {CRITIC_LOSS: recipe.critic_loss, **by_name(entries)}, CRITIC_LOSS
     progress("recording the entry points")
-    points = entry_points(request.model, request.example, loss=loss, sample=sample, entries=request.entries)
-    model = warmed(request.model, points)
+    points = entry_points(model, request.example, loss=loss, sample=sample, entries=entries)
+    model = warmed(model, points)
     program = capture(
         model,
         points,
         name=name,
-        source=request.description or describe_model(request.model),
+        source=source,
         loss=entry_name(loss, "loss"),
         sample=entry_name(sample, "sample"),
+        critic=critic,
         allow_frozen=request.allow_frozen,
     )
     layout = lay_out(program)
     progress("planning the hypernetwork")
     return Design(model, points, program, layout, make_plan(program, layout, request.budget), recipe)
+
+
+def by_name(entries: Iterable[str] | Mapping[str, Any]) -> Mapping[str, Any]:
+    """Further entry points as a mapping from each one's name."""
+    names = (entries,) if isinstance(entries, str) else entries
+    return names if isinstance(names, Mapping) else {name: name for name in names}
 
 
 def entry_name(entry: str | Callable[..., Any] | None, fallback: str) -> str | None:

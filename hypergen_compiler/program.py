@@ -141,7 +141,8 @@ class Input:
 class Parameter:
     """A parameter of the model under its first name; `aliases` are the other names of a tied one.
 
-    `trained` is False for a frozen parameter and for one that no entry point reads.
+    `trained` is False for a frozen parameter, for one that no entry point reads, and for a `critic`'s, which is trained
+    beside the hypernetwork and not emitted by it.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Parameter:
     aliases: tuple[str, ...] = ()
     trained: bool = True
     read: bool = True
+    critic: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,8 +198,9 @@ class Program:
     """Everything that was learned from the model.
 
     `name` is the emitted package's, `model` the class's, `source` how the model was made, for headers and the manifest.
-    `loss` and `sample` name the entries that training uses, or are None. `recorded_values` is False where the model
-    was too large to run and was recorded by shapes alone. `frozen` are sentences about decisions taken while recording.
+    `loss`, `sample` and `critic`, the critic's loss, name the entries that training uses, or are None.
+    `recorded_values` is False where the model was too large to run and was recorded by shapes alone. `frozen` are
+    sentences about decisions taken while recording.
     """
 
     name: str
@@ -209,6 +212,7 @@ class Program:
     modules: tuple[Module, ...] = ()
     loss: str | None = None
     sample: str | None = None
+    critic: str | None = None
     constants: dict[str, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
     recorded_values: bool = True
     frozen: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,10 +13,10 @@ from torch import Tensor, nn
 
 from hypergen_compiler.capture.entry import EntryPoint, entry_points
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.recipes import make_recipe
+from hypergen_compiler.recipes import Gan, Recipe, make_recipe
 from hypergen_compiler.source import resolve_model
 
-__all__ = ["example_of", "points_of", "rebuild_model"]
+__all__ = ["completed", "example_of", "points_of", "rebuild_model"]
 
 
 def rebuild_model(manifest: Mapping[str, Any], source: str | None = None) -> nn.Module:
@@ -45,18 +46,41 @@ def setting(value: Any) -> Any:
     return ast.literal_eval(value["literal"]) if isinstance(value, dict) else value
 
 
+def recipe_of(manifest: Mapping[str, Any]) -> Recipe | None:
+    """The recipe that a package was compiled with, if one was. Raises HG107 for one that HyperGen no longer has."""
+    recipe = manifest.get("recipe")
+    if recipe is None:
+        return None
+    return make_recipe({name: setting(value) for name, value in recipe["settings"].items()} | {"name": recipe["name"]})
+
+
+def completed(manifest: Mapping[str, Any], model: nn.Module, critic: nn.Module | str | None = None) -> nn.Module:
+    """The model with what its recipe adds, a `critic` or the one that the manifest names.
+
+    Raises HG603 where there is neither.
+    """
+    recipe = recipe_of(manifest)
+    if not isinstance(recipe, Gan):
+        return model
+    if critic is None and recipe.critic is None:
+        raise HyperGenError(
+            "HG603",
+            "the critic was an object in Python, which the manifest cannot name",
+            remedy="Name it: `hypergen verify DIR --critic path/to/file.py:Name`, or `hypergen.verify(path, model, "
+            "critic=critic)`.",
+        )
+    return replace(recipe, critic=recipe.critic if critic is None else critic).around(model)
+
+
 def points_of(manifest: Mapping[str, Any], model: nn.Module) -> tuple[tuple[EntryPoint, ...], tuple[str, ...]]:
     """The entry points that are methods of the model or a recipe's, and the names of those that only a caller has.
 
-    Raises HG201 for a method that the model no longer has, HG105 for a recipe that HyperGen no longer has.
+    Raises HG201 for a method that the model no longer has, HG107 for a recipe that HyperGen no longer has.
     """
-    entries, recipe = manifest["entries"], manifest.get("recipe")
+    entries, recipe = manifest["entries"], recipe_of(manifest)
     calls = {name: entry["method"] for name, entry in entries.items() if entry["method"]}
     if recipe is not None:
-        made = make_recipe(
-            {name: setting(value) for name, value in recipe["settings"].items()} | {"name": recipe["name"]}
-        )
-        calls |= {name: getattr(made, call) for name, call in recipe["entries"].items()}
+        calls |= {name: getattr(recipe, call) for name, call in manifest["recipe"]["entries"].items()}
     known = {name: (calls[name], example_of(entry)) for name, entry in entries.items() if name in calls}
     points = entry_points(model, (), loss=None, sample=None, entries=known)
     return points, tuple(name for name in entries if name not in calls)

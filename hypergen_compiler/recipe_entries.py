@@ -12,22 +12,25 @@ from torch import nn
 
 from hypergen_compiler.capture.entry import batches, place
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning, Progress
-from hypergen_compiler.recipes import Choice, Recipe, choose
+from hypergen_compiler.recipes import Choice, Gan, Recipe, choose
 
 __all__ = ["RecipeEntries", "chosen_recipe", "recipe_entries", "sampler"]
 
 
 @dataclass(frozen=True)
 class RecipeEntries:
-    """A recipe with all its settings found, its two calls, and in `reason` what it was recognised by, if it was.
+    """A recipe with all its settings found, its calls, and in `reason` what it was recognised by, if it was.
 
-    `sample` is None where the recipe cannot draw from the network.
+    The calls take `model`, the network with what else the recipe needs. `sample` is None where the recipe cannot draw
+    from the network, `critic_loss` where it has no critic.
     """
 
+    model: nn.Module
     recipe: Recipe
     reason: str | None
     loss: Callable[..., Any]
     sample: Callable[..., Any] | None
+    critic_loss: Callable[..., Any] | None = None
 
 
 def chosen_recipe(
@@ -57,9 +60,9 @@ def sampler(model: nn.Module, recipe: RecipeEntries | None) -> str | Callable[..
 
 def recipe_entries(network: nn.Module, example: Any, choice: Choice) -> RecipeEntries:
     """Fits a recipe to a network and an example. Raises HG202 where the network fails on it."""
-    data = batches(example)
+    data, model = batches(example), choice.recipe.around(network)
     try:
-        recipe = choice.recipe.fitted(network, data)
+        recipe = choice.recipe.fitted(model, data)
     except HyperGenError:
         raise
     except Exception as error:
@@ -70,8 +73,15 @@ def recipe_entries(network: nn.Module, example: Any, choice: Choice) -> RecipeEn
             remedy="Check the example's shape and type, and what the recipe says that the network takes and returns.",
         ) from error
     inputs = len(data(2))
-    loss = with_names(recipe.loss, ["network", *input_names(recipe, network, inputs)])
-    return RecipeEntries(recipe, choice.reason, loss, recipe.sample if recipe.can_sample(network, inputs) else None)
+    names = ["network", *input_names(recipe, model, inputs)]
+    return RecipeEntries(
+        model,
+        recipe,
+        choice.reason,
+        with_names(recipe.loss, names),
+        recipe.sample if recipe.can_sample(model, inputs) else None,
+        with_names(recipe.critic_loss, names) if isinstance(recipe, Gan) else None,
+    )
 
 
 def input_names(recipe: Recipe, network: nn.Module, count: int) -> list[str]:

@@ -69,7 +69,8 @@ def show_entries(manifest: Mapping[str, Any]) -> Table:
 def show_layout(layout: Mapping[str, Any]) -> RenderableType:
     table = columns("tensor", "shape", "offset", "")
     for slot in layout["slots"]:
-        remarks = [] if slot["trained"] else ["kept as it is"]
+        beside = slot["offset"] >= layout.get("critic", layout["size"])
+        remarks = [] if slot["trained"] else ["trained beside" if beside else "kept as it is"]
         if slot["aliases"]:
             remarks.append(f"also {', '.join(slot['aliases'])}")
         row(table, slot["name"], shape_text(slot["shape"]), f"{slot['offset']:,}", "; ".join(remarks))

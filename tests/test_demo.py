@@ -16,7 +16,7 @@ def refused(code: str):
 
 
 def test_leaves_a_package_weights_pictures_and_a_report(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(demo, "STEPS", {8: 16})
+    monkeypatch.setattr(demo, "STEPS", 16)
     out = tmp_path / "demo"
     demo.run(out, None)
     assert capsys.readouterr().out == f"{out / 'report.md'}\n"

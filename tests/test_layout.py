@@ -48,7 +48,9 @@ def test_frozen_parameters_lie_behind_what_is_emitted():
 
 
 def test_a_tied_parameter_has_one_slot_and_is_found_by_each_name():
-    layout = lay_out(program(parameter("embedding.weight", 4, aliases=("head.weight", "tail.weight")), parameter("b", 1)))
+    layout = lay_out(
+        program(parameter("embedding.weight", 4, aliases=("head.weight", "tail.weight")), parameter("b", 1))
+    )
     assert len(layout.slots) == 2
     names = ("embedding.weight", "head.weight", "tail.weight")
     assert {layout.by_name[name].offset for name in names} == {0}

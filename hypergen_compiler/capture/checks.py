@@ -13,7 +13,7 @@ from hypergen_compiler.capture.warm import changing_decisions
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning
 from hypergen_compiler.program import Affine, Dimension, Entry
 
-__all__ = ["check_escapes", "check_loss", "check_samples"]
+__all__ = ["check_critic", "check_escapes", "check_loss", "check_samples"]
 
 SOURCE_WORDS = {
     "parameter": "the weights",
@@ -85,6 +85,19 @@ def check_loss(entry: Entry) -> None:
             f"{entry.name} has no gradient to the weights",
             where=entry.origin,
             remedy="Check for torch.no_grad(), detach() and integer arithmetic between the weights and the loss.",
+        )
+
+
+def check_critic(entry: Entry, module: str) -> None:
+    """Raises HG207 or HG208 as for a loss, and HG208 where it reads no weights of that submodule, its critic."""
+    check_loss(entry)
+    read = [node.target for graph in entry.graphs for node in graph.nodes if node.op == "get_attr"]
+    if not any(name.startswith(f"{module}.") for name in read):
+        raise HyperGenError(
+            "HG208",
+            f"{entry.name} reads no weights of the critic",
+            where=entry.origin,
+            remedy=f"Let it call `model.{module}` on the data and on samples.",
         )
 
 

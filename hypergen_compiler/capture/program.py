@@ -10,7 +10,7 @@ import torch
 import torch.fx
 from torch import nn
 
-from hypergen_compiler.capture.checks import check_escapes, check_loss, check_samples
+from hypergen_compiler.capture.checks import check_critic, check_escapes, check_loss, check_samples
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.graph import build_graph, nodes_in
@@ -23,6 +23,8 @@ from hypergen_compiler.program import Buffer, Dimension, Entry, Extent, Input, M
 
 __all__ = ["batch_sizes", "capture"]
 
+CRITIC = "critic"  # the submodule that a critic's loss trains
+
 CANDIDATE_SIZES = (11, 5, 7, 13, 17, 19, 23, 29, 31, 37)
 
 
@@ -34,10 +36,12 @@ def capture(
     source: str,
     loss: str | None = None,
     sample: str | None = None,
+    critic: str | None = None,
     allow_frozen: bool = False,
 ) -> Program:
     """Records the entry points of `model`, which is left as it was, and describes its parameters and buffers.
 
+    `loss`, `sample` and `critic` name the entries that training uses; the last is the loss of the model's `critic`.
     `allow_frozen` keeps decisions that the model takes from its weights as they are now.
 
     Raises HG2xx for what cannot be recorded, each with the line of the user's code that is at fault.
@@ -51,16 +55,19 @@ def capture(
         check_loss(by_name[loss])
         if sample is not None:
             check_samples(by_name[sample], by_name[loss])
+        if critic is not None:
+            check_critic(by_name[critic], CRITIC)
     return Program(
         name=name,
         model=type(model).__name__,
         source=source,
         entries=entries,
-        parameters=parameters(model, entries),
+        parameters=parameters(model, entries, critic),
         buffers=buffers(model),
         modules=tuple(describe_module(path, module) for path, module in model.named_modules()),
         loss=loss,
         sample=sample,
+        critic=critic,
         constants=constants,
         frozen=tuple(frozen),
         recorded_values=not needs_faking(model),
@@ -156,14 +163,15 @@ def number_constants(graph: torch.fx.Graph, tape: Tape, constants: dict[str, tor
         constants.setdefault(node.target, value)
 
 
-def parameters(model: nn.Module, entries: Sequence[Entry]) -> tuple[Parameter, ...]:
+def parameters(model: nn.Module, entries: Sequence[Entry], critic: str | None) -> tuple[Parameter, ...]:
     read = {node.target for entry in entries for graph in entry.graphs for node in graph.nodes if is_parameter(node)}
     aliases = alias_table(model.named_parameters(remove_duplicate=False))
     found = []
     for name, value in model.named_parameters():
         trained = name in read and value.requires_grad
+        beside = trained and critic is not None and name.startswith(f"{CRITIC}.")
         others = tuple(alias for alias in aliases[id(value)] if alias != name)
-        found.append(Parameter(name, value.detach(), others, trained, name in read))
+        found.append(Parameter(name, value.detach(), others, trained and not beside, name in read, beside))
     unread = [parameter.name for parameter in found if not parameter.read]
     if unread:
         names = ", ".join(unread[:3]) + (f" and {len(unread) - 3} more" if len(unread) > 3 else "")

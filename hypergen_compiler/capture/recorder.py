@@ -49,7 +49,7 @@ def qualified_name(function: Callable[..., Any]) -> str:
     )
     if resolved.startswith("torch.functional.") and getattr(torch, name, None) is function:
         return f"torch.{name}"
-    return resolved.replace("torch.Tensor.", "Tensor.")
+    return resolved.replace("torch.Tensor.", "Tensor.").replace("torch._VariableFunctionsClass.", "torch.")
 
 
 class Recorder(TorchFunctionMode):
@@ -130,7 +130,7 @@ class Recorder(TorchFunctionMode):
         )
         versions = [version_of(tensor) for tensor in used]
         generator = torch.get_rng_state()
-        if self.generator is not None and not torch.equal(generator, self.generator):
+        if self.generator is not None and not self.fake and not torch.equal(generator, self.generator):
             self.tape.reseeded = self.tape.reseeded or call.where or "?"
         output = function(*args, **kwargs)
         call.tracked = any(tensor.requires_grad for tensor in tensors(output))

@@ -15,7 +15,7 @@ from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.prepare import fresh_copy, seeded
 from hypergen_compiler.capture.recorder import Recorder, run
 from hypergen_compiler.capture.tape import Escape, Tape, tensors
-from hypergen_compiler.errors import HyperGenWarning
+from hypergen_compiler.errors import HyperGenError, HyperGenWarning
 
 __all__ = ["changing_decisions", "warmed"]
 
@@ -28,11 +28,19 @@ def warmed(model: nn.Module, points: Sequence[EntryPoint]) -> nn.Module:
     New parameters and buffers keep the model's values wherever it had any. A model that decides by its own state to
     initialise itself, as ActNorm does (arXiv 1807.03039, section 3.1), is taken as initialised from the example, with
     a warning. One that cannot be copied, or has no values to run on, is taken to be complete.
+
+    Raises HG202 for a lazy one that cannot be copied.
     """
     if not any(map(is_lazy, model.parameters())) and needs_faking(model):
         return model
     copy = fresh_copy(model)
     if copy is model:
+        if any(map(is_lazy, (*model.parameters(), *model.buffers()))):
+            raise HyperGenError(
+                "HG202",
+                f"{type(model).__name__} has lazy layers that have not seen a batch yet and cannot be copied",
+                remedy="Call the model on a batch before compiling it.",
+            )
         return model
     copy.train()
     decides = any([first_call(copy, point) for point in points])

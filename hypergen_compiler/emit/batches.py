@@ -61,11 +61,11 @@ def has_fixed_values(entry: Entry) -> bool:
     return not all(value.is_tensor for value in entry.inputs)
 
 
-def loss_arguments(program: Program, names: Sequence[Code]) -> Code:
-    """The inputs of a call of the loss, tensors under the given names."""
+def loss_arguments(program: Program, names: Sequence[Code], loss: str | None = None) -> Code:
+    """The inputs of a call of the program's loss, or of another that takes the same, tensors under the given names."""
     tensors = iter(names)
     size = f"{names[0]}.shape[0]"
-    inputs = program.entry(program.loss).inputs
+    inputs = program.entry(loss or program.loss).inputs
     return Code(", ".join(next(tensors) if value.is_tensor else argument(value, size) for value in inputs))
 
 

@@ -20,4 +20,5 @@ def export(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         package=Code(program.name),
         header=header(program),
         what=content(plan),
+        critic=program.critic is not None,
     )

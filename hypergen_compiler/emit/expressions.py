@@ -45,15 +45,20 @@ class Expressions:
         """An expression for the device of what the function works on: of a tensor argument, else of a weight."""
         if self.function.takes_device:
             return "device"
-        for leaf in self.region.arguments:
-            is_tensor = isinstance(leaf, Weight) or (isinstance(leaf, torch.fx.Node) and "shape" in leaf.meta)
-            if is_tensor and self.locals.names.get(leaf) not in self.rebound:
-                return f"{self.locals.names[leaf]}.device"
+        given = [
+            self.locals.names[leaf]
+            for leaf in self.region.arguments
+            if isinstance(leaf, Weight) or (isinstance(leaf, torch.fx.Node) and "shape" in leaf.meta)
+        ]
+        for name in given:
+            if name not in self.rebound:
+                return f"{name}.device"
         for item in self.flow.body:
             for leaf in item.leaves:
                 if isinstance(leaf, Weight) and is_within(leaf, self.region, self.records):
                     return f"{self.tensor(leaf).text}.device"
-        return self.device_of_record()
+        rebound = f"{given[0]}.device" if given else None  # to another tensor, on the same device
+        return self.device_of_record() or rebound
 
     def device_of_record(self) -> str | None:
         for space in self.function.spaces:

@@ -28,7 +28,7 @@ def hypernetwork(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         header=header(program),
         rank=plan.rank,
         parameters=Code(f"{plan.parameters:,}"),
-        weights=Code(f"{layout.weights:,}"),
+        weights=Code(f"{sum(slot.size for slot in layout.slots if slot.trained):,}"),
         imports=Code("EMITTED, LAYOUT, initial_weights" if frozen else "LAYOUT, SIZE, initial_weights"),
         features=FEATURES,
         loss=identifier(program.loss),
@@ -42,6 +42,7 @@ def hypernetwork(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         pooled=any(part.kind == "image" and max(part.shape[1:]) > LARGEST_SIDE for part in plan.encoder),
         shapes=Code(", ".join(shape_text((Affine(1), *part.shape)) for part in plan.encoder)),
         frozen=frozen,
+        critic=program.critic is not None,
         emitted=Code("EMITTED" if frozen else "SIZE"),
         embedding=Code("embedding" if layout.dtype == torch.float32 else f"embedding.to({layout.dtype})"),
     )

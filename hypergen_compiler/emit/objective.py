@@ -14,7 +14,7 @@ from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.program import Affine, Container, Entry, Program
 
-__all__ = ["drawn", "objective"]
+__all__ = ["drawn", "objective", "unpacked"]
 
 
 def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
@@ -30,7 +30,7 @@ def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         loss=identifier(program.loss),
         sample=identifier(program.sample) if sampler else None,
         differentiable=bool(sampler and sampler.differentiable),
-        unpacked=Code(", ".join(names) if len(names) > 1 else f"({names[0]},)"),
+        unpacked=unpacked(names),
         kept=Code(", ".join(names[len(paths) :])),
         access=paths[0] if len(paths) < 2 else None,
         chunks=Code(", ".join(f"samples{path}.chunk(SYNTHETIC)" for path in paths)),
@@ -39,6 +39,11 @@ def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         arguments=loss_arguments(program, names),
         per_item=program.entry(program.loss).shapes[:1] != ((),),
     )
+
+
+def unpacked(names: Sequence[Code]) -> Code:
+    """What a dataset's tensors are assigned to, one or more."""
+    return Code(", ".join(names) if len(names) > 1 else f"({names[0]},)")
 
 
 def count(sampler: Entry, first: Code) -> Code:

@@ -23,6 +23,7 @@ def package_tests(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     """Tests of weights and entry points and, where there is a loss, of everything that trains."""
     entries = program.entries
     made = [make(value) for entry in entries for value in entry.inputs]
+    critic = program.loss is not None and program.critic is not None
     names = ["EMITTED", "LAYOUT", "SIZE", "State", "initial_weights", "pack", "to_state_dict", "unpack"]
     return render(
         "test_package.py.j2",
@@ -32,11 +33,18 @@ def package_tests(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         sample=None if program.loss is None or program.sample is None else identifier(program.sample),
         floats=any(code.startswith("floats") for code in made),
         integers=any(code.startswith("integers") for code in made),
-        from_weights=Code(", ".join(names)),
+        from_weights=Code(", ".join(["CRITIC", *names] if critic else names)),
         inputs=[row(entry.name, "(", [make(value) for value in entry.inputs], ")") for entry in entries],
         shapes=[row(entry.name, "[", returned(entry), "]") for entry in entries],
+        critic=critic,
+        gradients=any(takes_gradients(graph) for entry in entries for graph in entry.graphs),
         unreached=None if program.loss is None else unreached(program.entry(program.loss), layout),
     )
+
+
+def takes_gradients(graph: torch.fx.Graph) -> bool:
+    """Whether a call asks for gradients itself, which has none to give under `torch.no_grad()`."""
+    return any(node.target is torch.autograd.grad for node in graph.nodes)
 
 
 def returned(entry: Entry) -> list[Code]:

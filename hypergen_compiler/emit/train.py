@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hypergen_compiler.emit.batches import argument, content, is_picture
+from hypergen_compiler.emit.batches import argument, batch_names, content, is_picture, loss_arguments
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.names import identifier
-from hypergen_compiler.emit.objective import drawn
+from hypergen_compiler.emit.objective import drawn, unpacked
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
@@ -17,10 +17,12 @@ SAMPLES = "64"
 
 
 def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
-    """The command that trains, resumes and, where the model has a sampler, shows samples."""
+    """The command that trains, with a critic where there is one, resumes and shows samples where the model has some."""
     sampler = None if program.sample is None else program.entry(program.sample)
     picture = is_picture(program, plan)
     samples = "samples.png" if picture else "samples.pt"
+    names, critic = batch_names(plan), program.critic
+    weights = ["State", *(["unpack"] if sampler or critic else []), *(["CRITIC", "EMITTED"] if critic else [])]
     return render(
         "train.py.j2",
         model=prose(program.model),
@@ -29,10 +31,14 @@ def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         results=Code(f" and {samples}" if sampler else ""),
         sample=identifier(program.sample) if sampler else None,
         from_data=Code("Data, Episodes, read_data" + (", write_png" if picture else "")),
-        from_weights=Code("State, unpack" if sampler else "State"),
+        from_weights=Code(", ".join(sorted(weights, key=str.swapcase))),
         count=Code(", ".join(argument(value, SAMPLES) for value in sampler.inputs)) if sampler else None,
         access=drawn(sampler, plan)[0] if sampler else None,
         picture=picture,
         samples=Code(samples),
         what=content(plan),
+        critic=identifier(critic) if critic else None,
+        unpacked=unpacked(names),
+        arguments=loss_arguments(program, names, critic) if critic else None,
+        per_item=bool(critic and program.entry(critic).shapes[:1] != ((),)),
     )

@@ -24,10 +24,10 @@ def print_creation(call: Invocation) -> Expression:
     return call_text(call, call.name, extra=extra)
 
 
-@prints(*(f"torch._VariableFunctionsClass.{name}" for name in ("_standard_gamma", "_weight_norm")))
+@prints("torch._standard_gamma", "torch._weight_norm")
 def print_nameless(call: Invocation) -> Expression:
     """What torch.distributions.Gamma and torch's weight_norm call, for which torch has no public names."""
-    return call_text(call, call.name.replace("_VariableFunctionsClass.", ""))
+    return call_text(call, call.name)
 
 
 @prints("Tensor.to")

@@ -12,6 +12,7 @@ from torch import nn
 from hypergen_compiler.recipes.autoregressive import Autoregressive
 from hypergen_compiler.recipes.ddpm import Ddpm
 from hypergen_compiler.recipes.flow_matching import FlowMatching
+from hypergen_compiler.recipes.gan import Gan
 from hypergen_compiler.recipes.mixture import Mixture
 from hypergen_compiler.recipes.nll import Nll
 from hypergen_compiler.recipes.pythae import Pythae
@@ -19,10 +20,10 @@ from hypergen_compiler.recipes.recipe import Recipe, refuse_unless
 from hypergen_compiler.recipes.recognise import recognise
 from hypergen_compiler.recipes.vae import Vae
 
-__all__ = ["RECIPES", "Choice", "choose", "describe", "make_recipe"]
+__all__ = ["RECIPES", "Choice", "choose", "describe", "make_recipe", "with_critic"]
 
 RECIPES: dict[str, type[Recipe]] = {
-    kind.name: kind for kind in (Vae, Nll, Ddpm, FlowMatching, Autoregressive, Mixture, Pythae)
+    kind.name: kind for kind in (Vae, Nll, Ddpm, FlowMatching, Autoregressive, Gan, Mixture, Pythae)
 }
 
 
@@ -45,7 +46,7 @@ def choose(network: nn.Module, asked: str | Mapping[str, Any] | Recipe | None, l
 
 
 def make_recipe(asked: str | Mapping[str, Any] | Recipe) -> Recipe:
-    """A recipe from its name, from a mapping of its name and settings, or as it is. Raises HG105."""
+    """A recipe from its name, from a mapping of its name and settings, or as it is. Raises HG107."""
     if isinstance(asked, Recipe):
         return asked
     settings = dict(asked) if isinstance(asked, Mapping) else {"name": asked}
@@ -68,9 +69,11 @@ def make_recipe(asked: str | Mapping[str, Any] | Recipe) -> Recipe:
 
 
 def suits(value: Any, default: Any) -> bool:
-    """Whether a setting is of the type of its default; whole numbers are numbers too."""
+    """Whether a setting is of the type of its default; whole numbers are numbers, and shapes of one dimension, too."""
     if default is None:
         return True
+    if isinstance(default, tuple):
+        return isinstance(value, tuple | list) or type(value) is int
     if isinstance(default, float):
         return isinstance(value, int | float) and not isinstance(value, bool)
     return type(value) is type(default)
@@ -79,3 +82,13 @@ def suits(value: Any, default: Any) -> bool:
 def describe(recipe: Recipe) -> dict[str, Any]:
     """The mapping of name and settings from which `make_recipe` makes the same recipe."""
     return {"name": recipe.name, **{field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}}
+
+
+def with_critic(
+    asked: str | Mapping[str, Any] | Recipe | None, critic: nn.Module | str | None
+) -> str | Mapping[str, Any] | Recipe | None:
+    """The recipe asked for, with a critic if there is one; a critic alone asks for `gan`."""
+    if critic is None:
+        return asked
+    settings = describe(asked) if isinstance(asked, Recipe) else asked
+    return {**(settings if isinstance(settings, Mapping) else {"name": settings or "gan"}), "critic": critic}

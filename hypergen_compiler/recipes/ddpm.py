@@ -61,7 +61,7 @@ class Ddpm(Conditional):
         check_levels(self.levels)
 
     def fitted(self, network: nn.Module, example: Example) -> Ddpm:
-        """Raises HG105 where x_0 would be had by dividing by almost nothing: a cosine schedule ends in pure noise."""
+        """Raises HG107 where x_0 would be had by dividing by almost nothing: a cosine schedule ends in pure noise."""
         found = replace(super().fitted(network, example), levels=found_levels(self.levels, example))
         refuse_unless(
             (found.schedule, found.predicts, found.levels) != ("cosine", "noise", "any"),

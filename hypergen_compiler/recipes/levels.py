@@ -12,7 +12,7 @@ KINDS = ("auto", "unit", "symmetric", "any")
 
 
 def check_levels(levels: str) -> None:
-    """Raises HG105 for levels of no known kind."""
+    """Raises HG107 for levels of no known kind."""
     refuse_unless(
         levels in KINDS,
         f"levels={levels!r} is not understood",

@@ -28,6 +28,10 @@ class Recipe(ABC):
     name: ClassVar[str]
     made: ClassVar[int] = 1  # how many of the network's inputs the recipe makes from the data
 
+    def around(self, network: nn.Module) -> nn.Module:
+        """The model that is compiled, and that every other method is given: the network, unless it takes more."""
+        return network
+
     def fitted(self, network: nn.Module, example: Example) -> Recipe:
         """The recipe with the settings that follow from the network and from `example(n)`, a batch of n."""
         return self
@@ -103,6 +107,6 @@ def given(labels: Tensor | None) -> tuple[Tensor, ...]:
 
 
 def refuse_unless(holds: bool, what: str, remedy: str) -> None:
-    """Raises HG105 for a setting that is not understood."""
+    """Raises HG107 for a recipe or a setting that is not understood."""
     if not holds:
-        raise HyperGenError("HG105", what, remedy=remedy)
+        raise HyperGenError("HG107", what, remedy=remedy)

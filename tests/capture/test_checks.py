@@ -49,8 +49,8 @@ def fixed_batch(self, x):
     return self.linear(x).view(11, 2, 2)  # here
 
 
-def square_of_the_batch(self, x):
-    return self.linear(x).sum() * len(x) ** 2  # here
+def cube_of_the_batch(self, x):
+    return self.linear(x).sum() * len(x) ** 3  # here
 
 
 def branch_on_data(self, x):
@@ -99,7 +99,7 @@ def python_random(self, x):
     [
         ("HG202", wrong_shape, True),
         ("HG203", fixed_batch, True),
-        ("HG203", square_of_the_batch, True),
+        ("HG203", cube_of_the_batch, True),
         ("HG204", branch_on_data, True),
         ("HG204", number_from_data, True),
         ("HG204", loop_over_the_batch, True),

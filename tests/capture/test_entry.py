@@ -49,7 +49,9 @@ def test_a_vector_of_labels_is_repeated():
 
 def test_tensors_that_share_the_first_dimension_grow_together_and_the_rest_stays():
     table = torch.rand(6, 2)
-    images, labels, other, scalar, number = batches((torch.rand(3, 1, 2, 2), torch.arange(3), table, torch.tensor(1.0), 5))(4)
+    images, labels, other, scalar, number = batches(
+        (torch.rand(3, 1, 2, 2), torch.arange(3), table, torch.tensor(1.0), 5)
+    )(4)
     assert images.shape == (4, 1, 2, 2)
     assert labels.shape == (4,)
     assert other is table
@@ -57,7 +59,9 @@ def test_tensors_that_share_the_first_dimension_grow_together_and_the_rest_stays
     assert number == 5
 
 
-@pytest.mark.parametrize("give", [lambda n: torch.ones(n, 2), lambda n: (torch.ones(n, 2),), lambda n: [torch.ones(n, 2)]])
+@pytest.mark.parametrize(
+    "give", [lambda n: torch.ones(n, 2), lambda n: (torch.ones(n, 2),), lambda n: [torch.ones(n, 2)]]
+)
 def test_a_function_may_return_a_tensor_a_tuple_or_a_list(give):
     (tensor,) = batches(give)(6)
     assert tensor.shape == (6, 2)

@@ -28,7 +28,9 @@ class Block(nn.Module):
 
     def forward(self, x):
         n, length, width = x.shape
-        q, k, v = self.attention(self.norm1(x)).view(n, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = (
+            self.attention(self.norm1(x)).view(n, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        )
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(n, length, width)
         x = x + F.dropout(self.projection(y), 0.1, self.training)
         return x + self.down(F.gelu(self.up(self.norm2(x))))

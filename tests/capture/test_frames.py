@@ -70,8 +70,8 @@ def test_the_target_of_several_results_and_of_an_augmented_assignment():
 @needs_positions
 def test_both_branches_of_a_conditional_have_the_target():
     def function(x):
-        y = x() if x.answers else x()
-        y = x() if not x.answers else x()
+        y = x(1) if x.answers else x()
+        y = x(2) if x.answers else x()
         return y
 
     assert asked(targets, function) == ["y", "y"]

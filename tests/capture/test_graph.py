@@ -38,7 +38,11 @@ def test_calls_that_give_back_their_input_vanish(same):
 
 def test_calls_that_change_the_type_or_the_order_stay():
     assert recorded(lambda self, x: (x * self.weight).double()) == ["Tensor.mul", "Tensor.double"]
-    assert recorded(lambda self, x: (x * self.weight).T.contiguous()) == ["Tensor.mul", "Tensor.T.__get__", "Tensor.contiguous"]
+    assert recorded(lambda self, x: (x * self.weight).T.contiguous()) == [
+        "Tensor.mul",
+        "Tensor.T.__get__",
+        "Tensor.contiguous",
+    ]
 
 
 def in_place(write):
@@ -72,7 +76,9 @@ def test_writes_into_fresh_tensors_become_new_values(write, functional):
 
 def test_no_flag_of_a_functional_write_is_left():
     program = captured(Module(in_place(lambda h: F.relu(h, inplace=True))), torch.rand(3, 4))
-    assert [(node.args[1:], node.kwargs) for node in program.entries[0].graph.nodes if "relu" in node.name] == [((), {})]
+    assert [(node.args[1:], node.kwargs) for node in program.entries[0].graph.nodes if "relu" in node.name] == [
+        ((), {})
+    ]
 
 
 @pytest.mark.parametrize(

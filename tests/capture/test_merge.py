@@ -61,7 +61,7 @@ def test_what_is_always_the_same_stays(value):
 
 @pytest.mark.parametrize(
     "values",
-    [(121, 25, 49), (11.0, 5.0, 7.0), (True, False, False), ("a", "b", "b"), (1, 1.0, 1), (1, None, 1), (11, 5, 8)],
+    [(1331, 125, 343), (11.0, 5.0, 7.0), (True, False, False), ("a", "b", "b"), (1, 1.0, 1), (1, None, 1), (11, 5, 8)],
 )
 def test_what_follows_no_rule_is_a_mismatch(values):
     with pytest.raises(Mismatch):
@@ -87,11 +87,17 @@ def test_shapes_follow_the_batch():
     assert merge_batches(tapes, SIZES, "loss").shapes[INPUT] == (Affine(1), 3)
 
 
-def test_an_integer_on_no_line_is_a_baked_batch_size():
-    error = refused(runs(lambda n: 2, lambda n: n * n))
+@pytest.mark.parametrize("column", [lambda n: n * n, lambda n: n * (n - 1) // 2])
+def test_integers_that_count_pairs_of_items_follow_the_batch(column):
+    found = follow([column(n) for n in SIZES], SIZES)
+    assert [found.at(n, 1) for n in (1, 3, 17)] == [column(n) for n in (1, 3, 17)]
+
+
+def test_an_integer_of_no_known_form_is_a_baked_batch_size():
+    error = refused(runs(lambda n: 2, lambda n: n**3))
     assert error.code == "HG203"
     assert error.where == "model.py:1"
-    assert "[121, 25, 49]" in error.what
+    assert "[1331, 125, 343]" in error.what
 
 
 @pytest.mark.parametrize("column", [lambda n: n * 0.1 + 0.01, lambda n: n > 6, lambda n: "a" * n])

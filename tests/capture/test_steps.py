@@ -98,5 +98,3 @@ def test_steps_that_are_not_alike_are_refused(model):
 def test_few_steps_may_be_unlike():
     program = captured(Unlike(3), torch.rand(2, 4), entries={"sample": ("sample", lambda n: (n,))})
     assert calls(program) == ["torch.randn", "torch.tanh", "torch.nn.functional.linear", "torch.tanh"]
-
-

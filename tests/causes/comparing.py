@@ -49,7 +49,7 @@ def compare_runs(emitted, model, call, name, given, training, size, moved, toler
             inputs,
             {"": leaf},
         )
-        ours.buffers = state.to_state_dict()
+        ours.buffers = {k: v.detach().clone() for k, v in state.tensors().items()} if theirs.buffers else {}
         if "" in ours.gradients:
             ours.gradients |= emitted.weights.to_state_dict(ours.gradients.pop(""))
         compare(ours, theirs, tolerance, f"{label}, call {turn + 1}")

@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+import hypergen_compiler as hypergen
+from hypergen_compiler.errors import HyperGenError
+
 
 def vectors(n):
     return torch.randn(n, 4)
@@ -331,9 +334,10 @@ class Counting(Scheduled):
         return self.l(x) * min(1.0, self.step / 10)
 
 
-@pytest.mark.xfail(strict=True, reason="a Python number that each call changes is frozen at its first value")
-def test_a_python_counter_is_refused(refused):
-    refused("HG204", Counting(), vectors)
+def test_a_python_counter_is_found_by_verification(tmp_path):
+    with pytest.raises(HyperGenError) as caught:
+        hypergen.compile(Counting(), vectors, out=tmp_path / "counting", loss=None, sample=None, entries=("forward",))
+    assert caught.value.code == "HG601" and not (tmp_path / "counting").exists()
 
 
 class Inference(nn.Module):

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrizations, parametrize
 
 from hypergen_compiler.capture import entry_points
 from hypergen_compiler.capture.warm import warmed
-from hypergen_compiler.errors import HyperGenWarning
+from hypergen_compiler.errors import HyperGenError, HyperGenWarning
 
 
 def vectors(n):
@@ -167,10 +167,21 @@ class Lazy(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.a, self.norm, self.b = nn.LazyLinear(6), nn.LazyBatchNorm1d(), nn.LazyLinear(4)
+        self.a, self.b = nn.LazyLinear(6), nn.LazyLinear(4)
 
     def forward(self, x):
-        return self.b(F.relu(self.norm(self.a(x))))
+        return self.b(F.relu(self.a(x)))
+
+
+class LazyNorm(Lazy):
+    """Its uninitialised buffers cannot be copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LazyBatchNorm1d()
+
+    def forward(self, x):
+        return self.norm(super().forward(x))
 
 
 class MadeLate(nn.Module):
@@ -227,7 +238,6 @@ class Functional(nn.Module):
         Hidden,
         lambda: Normalized(parametrizations.weight_norm),
         lambda: Normalized(parametrizations.spectral_norm),
-        lambda: Normalized(nn.utils.weight_norm),
         lambda: Normalized(nn.utils.spectral_norm),
         lambda: parametrizations.orthogonal(nn.Linear(4, 4)),
         Parametrized,
@@ -248,6 +258,26 @@ def test_parameters_that_the_first_call_makes(check, model):
     ready = warmed(made, entry_points(made, vectors, loss=None, sample=None, entries=("forward",)))
     assert set(dict(made.named_parameters())) == names and not any(map(is_lazy, ready.parameters()))
     check(ready, vectors)
+
+
+def test_lazy_buffers_are_refused():
+    made = LazyNorm()
+    with pytest.raises(HyperGenError, match="has lazy layers") as caught:
+        warmed(made, entry_points(made, vectors, loss=None, sample=None, entries=("forward",)))
+    assert "Call the model on a batch" in caught.value.remedy
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+def test_weight_norm_by_hooks(emit, check):
+    model = Normalized(nn.utils.weight_norm)
+    text = body(emit(model, vectors))  # before its first call it cannot be copied: recorded as it is
+    with torch.no_grad():
+        model(vectors(2))
+    assert body(check(model, vectors)) == text
+
+
+def body(emitted):
+    return emitted.text.partition("def ")[2]
 
 
 class Unread(nn.Module):

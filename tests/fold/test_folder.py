@@ -66,7 +66,9 @@ def test_equal_functions_are_one():
 def test_numbers_that_differ_become_an_argument():
     program = captured(Model(two_layers, first=Layer(slope=0.1), second=Layer(slope=0.3)), EXAMPLE)
     text = emitted_model(program)
-    assert definition(text, "layer").splitlines()[0] == "def layer(w: Layer, x: Tensor, negative_slope: float) -> Tensor:"
+    assert (
+        definition(text, "layer").splitlines()[0] == "def layer(w: Layer, x: Tensor, negative_slope: float) -> Tensor:"
+    )
     assert "layer(w.first, x, 0.1)" in definition(text, "forward")
     assert "0.3)" in definition(text, "forward")
 

@@ -60,7 +60,9 @@ def in_order(self, x):
 def test_a_list_of_blocks_is_a_loop_over_weights_with_a_carried_value():
     (loop,) = loops(in_order)
     assert (loop.start, loop.period, loop.count) == (0, 1, 4)
-    assert [(column.kind, column.values, column.prefix) for column in loop.columns] == [("w", [0, 1, 2, 3], ("blocks",))]
+    assert [(column.kind, column.values, column.prefix) for column in loop.columns] == [
+        ("w", [0, 1, 2, 3], ("blocks",))
+    ]
     assert len(loop.carried) == 1
     assert body(in_order) == ["for block in w.blocks:", "    x = layer(block, x)", "return x"]
 

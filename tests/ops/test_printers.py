@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -21,7 +23,9 @@ def argument(value):
         items = tuple(map(argument, value))
         return Expression(f"({', '.join(item.text for item in items)}{',' if len(items) == 1 else ''})", items=items)
     found = literal_expression(value)
-    return Expression(found.text, found.precedence, value, tuple(map(argument, value)) if type(value) is tuple else None)
+    return Expression(
+        found.text, found.precedence, value, tuple(map(argument, value)) if type(value) is tuple else None
+    )
 
 
 def invocation(function, *args, device="x.device", reflected=False, where=None, **kwargs) -> Invocation:
@@ -224,14 +228,18 @@ def hidden(x):
 @pytest.mark.parametrize("function", [hidden, torch._C._nn.gelu, T._to_dense, torch._foreach_exp])
 def test_an_unknown_operator_is_refused_with_its_place(function):
     name = getattr(function, "__name__", "")
-    call = Invocation(f"elsewhere.{name}" if function is hidden else f"torch._C.{name}", function, [X], {}, "model.py:7")
+    call = Invocation(
+        f"elsewhere.{name}" if function is hidden else f"torch._C.{name}", function, [X], {}, "model.py:7"
+    )
     with pytest.raises(HyperGenError) as caught:
         print_call(call)
     assert (caught.value.code, caught.value.where) == ("HG401", "model.py:7")
     assert name in caught.value.what
 
 
-@pytest.mark.parametrize("name", ["Tensor._make_subclass", "Tensor.shape", "Tensor.x y", "torch.x;y", "torch", "os.system"])
+@pytest.mark.parametrize(
+    "name", ["Tensor._make_subclass", "Tensor.shape", "Tensor.x y", "torch.x;y", "torch", "os.system"]
+)
 def test_names_that_no_user_writes_are_refused(name):
     with pytest.raises(HyperGenError) as caught:
         print_call(Invocation(name, None, [X], {}))
@@ -254,6 +262,6 @@ def names_of(owner) -> set[str]:
     for item in (getattr(owner, name) for name in dir(owner)):
         if callable(item) and not isinstance(item, type):
             found.add(qualified_name(item))
-        elif hasattr(item, "__set__"):
+        elif inspect.isgetsetdescriptor(item):
             found |= {qualified_name(item.__get__), qualified_name(item.__set__)}
     return found

@@ -81,4 +81,4 @@ def test_logits_of_another_shape_are_refused():
 def test_refused_settings(settings):
     with pytest.raises(HyperGenError) as caught:
         Autoregressive(**settings)
-    assert caught.value.code == "HG105"
+    assert caught.value.code == "HG107"

@@ -42,7 +42,7 @@ def test_settings_are_taken_and_checked():
     ):
         with pytest.raises(HyperGenError, match=said) as caught:
             make_recipe(asked)
-        assert caught.value.code == "HG105"
+        assert caught.value.code == "HG107"
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_labels_come_with_the_samples():
 def test_refused_settings(settings):
     with pytest.raises(HyperGenError) as caught:
         Ddpm(**settings)
-    assert caught.value.code == "HG105"
+    assert caught.value.code == "HG107"
 
 
 def test_noise_is_not_predicted_where_it_does_not_tell_x0():

@@ -78,4 +78,4 @@ def network_of(function) -> nn.Module:
 def test_refused_settings(settings):
     with pytest.raises(HyperGenError) as caught:
         FlowMatching(**settings)
-    assert caught.value.code == "HG105"
+    assert caught.value.code == "HG107"

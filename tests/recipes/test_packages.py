@@ -171,4 +171,4 @@ def test_from_the_command_line(tmp_path, monkeypatch):
     assert result.exit_code == 0 and "equal bit for bit" in result.output
     assert "flow-matching" in CliRunner().invoke(app, ["inspect", "small"]).output
     wrong = CliRunner().invoke(app, [*words[:-3], "--recipe-set", "stps=3"])
-    assert wrong.exit_code == 2 and "HG105" in wrong.output
+    assert wrong.exit_code == 2 and "HG107" in wrong.output

@@ -70,7 +70,7 @@ def test_without_a_decoder_there_is_no_sampler():
 
 def test_refusals():
     for settings in ({"likelihood": "poisson"}, {"scale": 0.0}):
-        with pytest.raises(HyperGenError, match="HG105"):
+        with pytest.raises(HyperGenError, match="HG107"):
             Vae(**settings)
     with pytest.raises(HyperGenError, match="'generate'"):
         Vae(decoder="generate").fitted(SmallVAE(), lambda n: (torch.rand(n, 6),))

@@ -33,7 +33,7 @@ demo: $(INSTALLED)
 	$(BIN)/hypergen demo --out demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

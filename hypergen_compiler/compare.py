@@ -104,7 +104,7 @@ def same(expected: Any, actual: Any, where: str, differences: list[float]) -> bo
 def items(expected: list[Any], actual: list[Any], where: str) -> list[tuple[str, Any, Any]]:
     """(place, expected, actual) of every item of two containers of one kind and with the same names."""
     kinds, names, children = zip(expected, actual, strict=True)
-    if kinds[0] == kinds[1] == "record":  # fields without a value may be left out
+    if kinds[0] == kinds[1] == "record":  # fields without a value of tensors may be left out
         names, children = zip(*(present(*pair) for pair in zip(names, children, strict=True)), strict=True)
     if kinds[0] == "other" or kinds[0] != kinds[1]:
         raise Disagreement(f"{where} is {kind(actual)}, in the model {kind(expected)}")
@@ -114,13 +114,17 @@ def items(expected: list[Any], actual: list[Any], where: str) -> list[tuple[str,
     return [(f"{where}[{label!r}]", one, other) for label, one, other in zip(labels, *children, strict=True)]
 
 
+def is_opaque(child: Any) -> bool:
+    return isinstance(child, list) and child[0] == "other"
+
+
 def inventory(container: list[Any]) -> str:
     _, names, children = container
     return f"{len(children)} items" if names is None else ", ".join(map(str, names))
 
 
 def present(names: list[Any], children: list[Any]) -> tuple[list[Any], list[Any]]:
-    kept = [(name, child) for name, child in zip(names, children, strict=True) if child is not None]
+    kept = [pair for pair in zip(names, children, strict=True) if not (pair[1] is None or is_opaque(pair[1]))]
     return [name for name, _ in kept], [child for _, child in kept]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from hypergen_compiler.capture.prepare import seeded
 from hypergen_compiler.verify_worker import describe, observe, weighted_sum
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["buffers_of", "observe_model", "parameters_of", "perturb", "preserved", "preserved_buffers"]
 
 PERTURBATION = 0.05  # of each element: a parameter that must be positive stays so
+RUN_BATCH = 5  # of a call that only shows whether the model takes its weights
 FROM_ZERO = 0.01  # for elements that are zero, such as fresh biases, whose absence would not show
 
 
@@ -61,8 +63,31 @@ def buffers_of(model: nn.Module) -> dict[str, Tensor]:
     return {name: buffer.detach().clone() for name, buffer in model.named_buffers(remove_duplicate=False)}
 
 
-def perturb(model: nn.Module, seed: int) -> None:
-    """Moves every trained number by a few percent, in place."""
+def perturb(model: nn.Module, points: Sequence[EntryPoint], seed: int) -> None:
+    """Moves every trained number by a few percent, in place.
+
+    Where that leaves weights which the model refuses, such as a covariance that is no longer symmetric, each parameter
+    is scaled as a whole instead.
+    """
+    own = [parameter.detach().clone() for parameter in model.parameters()]
+    perturb_elements(model, seed)
+    if all(runs(model, point) for point in points):
+        return
+    with torch.no_grad():
+        for parameter, value in zip(model.parameters(), own, strict=True):
+            parameter.copy_(value * (1 + PERTURBATION) if parameter.requires_grad else value)
+
+
+def runs(model: nn.Module, point: EntryPoint) -> bool:
+    try:
+        with seeded(), torch.no_grad(), preserved_buffers(model):
+            point.call(model, *point.example(RUN_BATCH))
+    except Exception:
+        return False
+    return True
+
+
+def perturb_elements(model: nn.Module, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():

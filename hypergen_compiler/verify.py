@@ -71,7 +71,7 @@ def compare_all(
     checks = [compare_start(worker, model)] if start else []
     for weights in ("own", "perturbed"):
         if weights == "perturbed":
-            perturb(model, SEED)
+            perturb(model, entry_points, SEED)
         try:
             worker.hold(parameters_of(model), buffers_of(model))
         except WorkerFailure as failure:

@@ -41,7 +41,7 @@ def describe(value: Any) -> Any:
     fields = record(value)
     if fields is not None:
         return ["record", list(fields), [describe(item) for item in fields.values()]]
-    if hasattr(value, "__iter__"):
+    if isinstance(value, tuple | list):
         return ["list" if type(value) is list else "tuple", None, [describe(item) for item in value]]
     return ["other", [type(value).__name__], []]
 

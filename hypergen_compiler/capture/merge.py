@@ -131,7 +131,7 @@ def extend_number(merged: Any, others: Sequence[Any], points: Sequence[tuple[int
     if isinstance(merged, Ratio | Extent) or any(type(other) is not int for other in others):
         raise Mismatch([merged, *others])
     values = [at_usual[0], *others]
-    for form in FORMS:
+    for form in (form for form in FORMS if len(form) < len(points)):  # as many runs as powers would fit anything
         extent = fitted(form, values, points)
         if extent is not None and (not isinstance(merged, int) or all(i == 0 for (i, _), _ in extent.terms)):
             return extent

@@ -32,6 +32,8 @@ def merge_modes(training: Tape, evaluation: Tape) -> Tape | None:
     try:
         matching.align()
     except Different:
+        for call in training.calls:
+            call.mode = None
         return None
     return training
 

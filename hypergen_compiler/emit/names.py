@@ -33,7 +33,7 @@ def identifier(name: str, fallback: str = "value") -> Code:
 def snake(name: str) -> Code:
     """A class name to a function name: `ResBlock` to `res_block`, `UNet2DModel` to `unet_2d_model`."""
     name = re.sub(r"2d|2D", "2d", name)
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z]{2})(?=[A-Z][a-z])", "_", name)
     return identifier(identifier(words, "function").lower(), "function")
 
 

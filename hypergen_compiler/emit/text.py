@@ -22,7 +22,7 @@ class Code(str):
 
 def prose(text: str) -> Code:
     """Any text made fit for one line of a docstring or of a comment."""
-    single = " ".join(str(text).split())
+    single = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     return Code(single.encode("ascii", "replace").decode().replace("\\", "/").replace('"', "'"))
 
 

@@ -8,6 +8,7 @@ from hypergen_compiler.ops.registry import Invocation, print_plain, prints
 __all__ = ["INFIX"]
 
 POWER = 14
+COMPARISON = 6
 INFIX = {
     "pow": ("**", POWER),
     "mul": ("*", 12),
@@ -29,6 +30,7 @@ INFIX = {
     "eq": ("==", 6),
     "ne": ("!=", 6),
 }
+ARITHMETIC = tuple(name for name, (_, precedence) in INFIX.items() if precedence > COMPARISON)
 METHODS = {
     "add": "add",
     "sub": "sub",
@@ -56,7 +58,8 @@ def infix(left: Expression, right: Expression, operator: str) -> Expression:
     if precedence == POWER:  # the only one that groups from the right
         text = f"{parenthesized(left, POWER + 1)} {symbol} {parenthesized(right, POWER)}"
     else:
-        text = f"{parenthesized(left, precedence)} {symbol} {parenthesized(right, precedence + 1)}"
+        chains = precedence == COMPARISON  # `x < y < z` is no comparison of a comparison
+        text = f"{parenthesized(left, precedence + chains)} {symbol} {parenthesized(right, precedence + 1)}"
     return Expression(text, precedence)
 
 
@@ -70,7 +73,7 @@ def print_infix(call: Invocation) -> Expression:
     return infix(left, right, name)
 
 
-@prints(*(f"Tensor.__r{name}__" for name in INFIX), "Tensor.rsub")
+@prints(*(f"Tensor.__r{name}__" for name in ARITHMETIC), "Tensor.rsub")
 def print_reflected(call: Invocation) -> Expression:
     """`1 - x`, which Python hands to the tensor on the right."""
     if call.kwargs or len(call.args) != 2:
@@ -79,7 +82,7 @@ def print_reflected(call: Invocation) -> Expression:
     return infix(call.args[1], call.args[0], name)
 
 
-@prints(*(f"Tensor.__i{name}__" for name in INFIX))
+@prints(*(f"Tensor.__i{name}__" for name in ARITHMETIC))
 def print_augmented(call: Invocation) -> Expression:
     """`x += y`, a statement."""
     symbol, _ = INFIX[call.short.strip("_")[1:]]

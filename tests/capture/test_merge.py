@@ -222,7 +222,6 @@ class Cubic(nn.Module):
         return self.scale * x.shape[1] ** 3 * x
 
 
-@pytest.mark.xfail(reason="three runs fit every polynomial of degree two in the size", strict=True)
 def test_a_number_that_follows_the_size_in_no_known_form_fixes_it():
     (entry,) = captured(Cubic(), lambda n, length=8: torch.rand(n, length)).entries
     assert entry.free_size is None

@@ -100,7 +100,6 @@ def test_without_a_difference_the_program_is_the_training_one():
     assert [call.mode for call in training.calls] == [None]
 
 
-@pytest.mark.xfail(reason="marks stay on the training tape, and print as `if training:`", strict=True)
 def test_different_programs_leave_the_training_tape_without_marks():
     def forward(self, x):
         x = self.norm(x)

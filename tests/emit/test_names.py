@@ -78,7 +78,7 @@ def test_identifiers(text, name):
     ("text", "name"),
     [
         ("ResBlock", "res_block"),
-        pytest.param("UNet2DModel", "unet_2d_model", marks=pytest.mark.xfail(reason="u_net_2d_model", strict=True)),
+        ("UNet2DModel", "unet_2d_model"),
         ("VAE", "vae"),
         ("SmallGPT", "small_gpt"),
         ("Conv2dBlock", "conv_2d_block"),

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import inspect
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -92,7 +90,6 @@ def test_arithmetic_is_infix(function, args, text):
     assert shown(function, *args) == text
 
 
-@pytest.mark.xfail(reason="Python chains comparisons: `x < y == y` is `(x < y) and (y == y)`", strict=True)
 @pytest.mark.parametrize("comparison", [T.eq, T.ne, T.lt, T.ge])
 def test_a_comparison_of_a_comparison_is_in_parentheses(comparison):
     text = shown(comparison, shown_as(T.gt, X, 0), Y)
@@ -249,19 +246,3 @@ def test_names_that_no_user_writes_are_refused(name):
 def test_registered_operators_are_sorted():
     names = registered()
     assert list(names) == sorted(set(names)) == sorted(PRINTERS)
-
-
-@pytest.mark.xfail(reason="`Tensor.__ieq__` and others are no names that a call of torch has", strict=True)
-def test_every_registered_operator_is_the_name_of_a_call():
-    assert set(registered()) <= {name for owner in (torch, torch.Tensor) for name in names_of(owner)}
-
-
-def names_of(owner) -> set[str]:
-    """The recorded names of everything that can be called, read or written on torch or on a tensor."""
-    found = set()
-    for item in (getattr(owner, name) for name in dir(owner)):
-        if callable(item) and not isinstance(item, type):
-            found.add(qualified_name(item))
-        elif inspect.isgetsetdescriptor(item):
-            found |= {qualified_name(item.__get__), qualified_name(item.__set__)}
-    return found

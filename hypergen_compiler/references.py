@@ -94,7 +94,8 @@ def import_file(path: Path) -> ModuleType:
     previous = sys.modules.get(name)
     sys.modules[name] = module  # dataclasses look their module up
     try:
-        specification.loader.exec_module(module)
+        # Not by the loader, whose bytecode cache takes a file changed within a second for the old one.
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
     except BaseException:
         del sys.modules[name]
         if previous is not None:

@@ -15,7 +15,7 @@ ZOO ?= ../shared/zoo
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo       compile, train and sample a bundled model; about three minutes, results in demo/"
+	@echo "make demo       compile, train and sample a bundled model; under five minutes, results in demo/"
 	@echo "make test       lint and every test"
 	@echo "make lint       ruff check and ruff format --check"
 	@echo "make format     let ruff fix and format the sources"

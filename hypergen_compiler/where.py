@@ -7,7 +7,7 @@ import os
 import sysconfig
 import traceback
 
-__all__ = ["blame", "definition"]
+__all__ = ["blame", "definition", "in_standard_library", "is_foreign", "is_ours"]
 
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # Bundled models and recipes are a user's code like any other.
@@ -27,9 +27,16 @@ def blame(error: BaseException) -> str | None:
 
 def is_foreign(file: str) -> bool:
     """Whether a file is neither HyperGen's nor Python's."""
-    if file.startswith("<") or (file.startswith(HERE) and not file.startswith(USER_CODE)):
-        return False
-    return not file.startswith(STANDARD_LIBRARY) or PACKAGES in file
+    return not (file.startswith("<") or is_ours(file) or in_standard_library(file))
+
+
+def is_ours(file: str) -> bool:
+    """Whether a file is HyperGen's own; bundled models and recipes are not."""
+    return file.startswith(HERE) and not file.startswith(USER_CODE)
+
+
+def in_standard_library(file: str) -> bool:
+    return file.startswith(STANDARD_LIBRARY) and PACKAGES not in file
 
 
 def definition(item: object) -> str | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import linecache
 import os
-import sysconfig
 from functools import cache
 from types import CodeType, FrameType
 from typing import Any
@@ -17,13 +16,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from hypergen_compiler.where import is_foreign, is_ours
+
 __all__ = ["RETURNED", "is_reflected", "is_transparent", "location", "naming_frame", "targets"]
 
 TORCH = os.path.dirname(torch.__file__) + os.sep
-STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep
-HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-# Models and recipes that HyperGen bundles are a user's code like any other.
-USER_CODE = (HERE + "examples" + os.sep, HERE + "recipes" + os.sep)
 RETURNED = "return"
 TRANSPARENT_WRAPPERS = frozenset(
     "_call_impl _wrapped_call_impl inner decorate_context wrapper handle_torch_function checkpoint _fn apply fn".split()
@@ -34,25 +31,17 @@ def is_torch(code: CodeType) -> bool:
     return code.co_filename.startswith(TORCH)
 
 
-def is_ours(code: CodeType) -> bool:
-    return code.co_filename.startswith(HERE) and not code.co_filename.startswith(USER_CODE)
-
-
 @cache
 def is_transparent(code: CodeType) -> bool:
     """Whether a frame of this code is no scope: torch, the standard library, HyperGen itself, lambdas."""
-    file = code.co_filename
-    in_library = file.startswith(STANDARD_LIBRARY) and "site-packages" not in file
-    return is_torch(code) or is_ours(code) or in_library or file.startswith("<") or code.co_name.startswith("<")
+    return is_torch(code) or not is_foreign(code.co_filename) or code.co_name.startswith("<")
 
 
 def location(frame: FrameType | None) -> str | None:
     """`file:line` of the innermost frame that is the user's, the file without its folder."""
     while frame is not None:
-        file = frame.f_code.co_filename
-        in_library = file.startswith(STANDARD_LIBRARY) and "site-packages" not in file
-        if not (in_library or is_torch(frame.f_code) or is_ours(frame.f_code) or file.startswith("<")):
-            return f"{os.path.basename(file)}:{frame.f_lineno}"
+        if is_foreign(frame.f_code.co_filename) and not is_torch(frame.f_code):
+            return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return None
 
@@ -61,7 +50,7 @@ def naming_frame(frames: list[FrameType]) -> tuple[FrameType, Any] | None:
     """The frame whose statement receives the value being computed, and its targets; `return f(...)` is followed."""
     for frame in frames:
         code = frame.f_code
-        if is_ours(code) or (is_torch(code) and code.co_name in TRANSPARENT_WRAPPERS):
+        if is_ours(code.co_filename) or (is_torch(code) and code.co_name in TRANSPARENT_WRAPPERS):
             continue
         owner = frame.f_locals.get("self")
         if isinstance(owner, nn.Sequential) and is_torch(code):

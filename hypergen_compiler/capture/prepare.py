@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from hypergen_compiler.capture.frames import STANDARD_LIBRARY, TORCH
+from hypergen_compiler.capture.frames import TORCH
 from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.where import in_standard_library
 
 __all__ = ["clear_caches", "fresh_copy", "outside_randomness_refused", "seeded"]
 
@@ -81,6 +82,6 @@ def caches(modules: int) -> tuple[Any, ...]:
 
 def is_foreign(module: Any) -> bool:
     file = getattr(module, "__file__", None) or ""
-    library = file.startswith(STANDARD_LIBRARY) and "site-packages" not in file
+    library = in_standard_library(file)
     known = module is not None and module.__name__.partition(".")[0] in ("numpy", "sympy", "hypergen_compiler")
     return bool(file) and not library and not file.startswith(TORCH) and not known

@@ -84,6 +84,11 @@ class VerificationProcess:
         self.send({"do": "initial", "answer": str(self.folder / "answer.pt")})
         return self.answer()
 
+    def together(self, inputs: tuple[torch.Tensor, ...]) -> dict[str, Any]:
+        """One pass over several datasets and one each (see `verify_together`). Raises WorkerFailure."""
+        self.send({"do": "together", "file": self.put({"inputs": inputs}), "answer": str(self.folder / "answer.pt")})
+        return self.answer()
+
     def run(self, entry: str, inputs: tuple[Any, ...], training: bool, seed: int) -> None:
         """Starts a call of an entry point; `answer` waits for what came of it."""
         request = {"entry": entry, "inputs": inputs, "training": training, "seed": seed}

@@ -7,6 +7,7 @@ HyperGen fails in it. It reads one JSON message a line and answers each with one
     {"do": "weights", "file": ...}                   -> {}
     {"do": "run", "file": ..., "answer": ...}        -> {}
     {"do": "initial", "answer": ...}                 -> {}
+    {"do": "together", "file": ..., "answer": ...}   -> {}
     an exception in any of them                      -> {"error": what and where}
 """
 
@@ -104,6 +105,8 @@ class Runner:
             self.hold(load(message["file"]))
         elif message["do"] == "initial":
             torch.save(self.initial(), message["answer"])
+        elif message["do"] == "together":
+            torch.save(self.together(load(message["file"])["inputs"]), message["answer"])
         else:
             torch.save(self.run(load(message["file"])), message["answer"])
 
@@ -131,6 +134,17 @@ class Runner:
             "parameters": module.to_state_dict(module.initial_weights()),
             "buffers": module.State().tensors(),
         }
+
+    def together(self, inputs: tuple[Tensor, ...]) -> dict[str, Any]:
+        """One pass over several datasets, and one each; empty where the package has no such pass."""
+        if "layers" not in self.modules or "objective" not in self.modules:
+            return {}
+        file = Path(__file__).with_name("verify_together.py")
+        specification = importlib.util.spec_from_file_location(file.stem, file)
+        assert specification and specification.loader
+        module = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(module)
+        return module.observe_together(self.modules, self.leaf.detach(), inputs)
 
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
         """Output, parameter gradients and state of one call."""

@@ -20,6 +20,7 @@ from hypergen_compiler.fold.borders import is_within, relative_steps
 from hypergen_compiler.fold.items import is_const, is_number
 from hypergen_compiler.ops import ATOM, Expression, Invocation, parenthesized, print_call
 from hypergen_compiler.ops.expression import UNKNOWN, literal_expression
+from hypergen_compiler.ops.layers import print_rewritten
 from hypergen_compiler.program import Affine, Choice, Extent, Program, Ratio
 
 __all__ = ["Expressions", "extent_expression"]
@@ -80,18 +81,11 @@ class Expressions:
         with located(where):
             args = [self.argument(argument, leaves) for argument in node.args]
             kwargs = {name: self.argument(argument, leaves) for name, argument in node.kwargs.items()}
-        printed = print_call(
-            Invocation(
-                node.meta["name"],
-                node.target,
-                args,
-                kwargs,
-                where,
-                self.device,
-                takes_tensors,
-                node.meta["call"].reflected,
-            )
+        call = Invocation(
+            node.meta["name"], node.target, args, kwargs, where, self.device, takes_tensors, node.meta["call"].reflected
         )
+        rewrite = node.meta.get("rewrite")
+        printed = print_call(call) if rewrite is None else print_rewritten(call, rewrite)
         wanted = [out for out in item.outs if self.flow.uses[out] or out in self.flow.carried]
         if item.outs != [node] and len(wanted) == 1 and wanted[0] in self.flow.inlined:
             return Expression(f"{parenthesized(printed, ATOM)}[{literal(wanted[0].args[1])}]")

@@ -10,6 +10,7 @@ from hypergen_compiler.emit.data import data
 from hypergen_compiler.emit.export import export
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import hypernetwork
+from hypergen_compiler.emit.layers import layers
 from hypergen_compiler.emit.model import model
 from hypergen_compiler.emit.objective import objective
 from hypergen_compiler.emit.package_tests import package_tests
@@ -19,6 +20,7 @@ from hypergen_compiler.emit.weights import all_records, needs_file, weights
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.program import Program
+from hypergen_compiler.together import run_together
 
 __all__ = ["emit"]
 
@@ -34,11 +36,14 @@ TRAINING_FILES = {
 def emit(program: Program, layout: ParameterLayout, plan: Plan) -> dict[str, bytes]:
     """Relative path to content, without the manifest; the training files only where there is a loss."""
     records = all_records(program, layout)
+    together = run_together(program) if plan.together else None
     texts = {
         "__init__.py": render("__init__.py.j2", header=header(program), model=prose(program.model)),
-        "weights.py": weights(program, layout, records),
-        "model.py": model(program, layout, records),
+        "weights.py": weights(program, layout, records, plan.together),
+        "model.py": model(program, layout, records, together),
     }
+    if together:
+        texts["layers.py"] = layers(program, {call.function for call in together.calls.values()})
     if program.loss is not None:
         texts |= {path: text(program, layout, plan) for path, text in TRAINING_FILES.items()}
     texts[f"test_{program.name}.py"] = package_tests(program, layout, plan)

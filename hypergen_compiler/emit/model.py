@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch.fx
 
@@ -18,6 +18,7 @@ from hypergen_compiler.fold import Const, Folded, Function, Part, Weight, fold
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.ops.custom import autograd_classes
 from hypergen_compiler.program import Affine, Extent, Program
+from hypergen_compiler.together import Together, rewritten
 
 __all__ = ["model", "name_functions"]
 
@@ -27,12 +28,22 @@ TAKEN = frozenset(dir(builtins)) | frozenset(
 METHODS_OF_A_CLASS = frozenset({"forward", "__call__", "__init__", "_forward", "inner"})
 
 
-def model(program: Program, layout: ParameterLayout, records: dict[str, Records]) -> str:
-    """The file's text: NamedTuples for outputs, then functions, callees before callers."""
+def model(
+    program: Program, layout: ParameterLayout, records: dict[str, Records], together: Together | None = None
+) -> str:
+    """The file's text: NamedTuples for outputs, then functions, callees before callers.
+
+    With `together` its calls are written as those of `layers.py`.
+    """
+    with rewritten(together):
+        return model_text(program, records, {"layers"} if together else set())
+
+
+def model_text(program: Program, records: dict[str, Records], modules: set[str]) -> str:
     folded = fold(program, records)
-    name_functions(program, folded, records)
+    name_functions(program, folded, records, modules)
     copied = autograd_classes(graph for entry in program.entries for graph in entry.graphs)
-    taken = {function.name for function in folded.functions} | {*copied, *container_names(program).values()}
+    taken = {function.name for function in folded.functions} | {*copied, *container_names(program).values(), *modules}
     printed = [print_function(function, program, records, taken) for function in folded.functions]
     texts = [function_text(function, program, records) for function in printed]
     for entry in folded.entries:
@@ -48,6 +59,7 @@ def model(program: Program, layout: ParameterLayout, records: dict[str, Records]
         model=prose(program.model),
         frozen=Code("\n".join(f"- {prose(sentence)}" for sentence in program.frozen)) if program.frozen else None,
         imports=Code(", ".join(sorted({"State", "Weights", *used, *(["CONSTANTS"] if "CONSTANTS[" in body else [])}))),
+        layers=bool(modules),
         functional=Code("import torch.nn.functional as F\n" if "F." in body else ""),
         namedtuple=Code("from typing import Any, NamedTuple\n\n" if "(NamedTuple)" in body else ""),
         body=Code(body),
@@ -58,10 +70,12 @@ def uses(body: str, name: str) -> bool:
     return f": {name}" in body or f"| {name}" in body
 
 
-def name_functions(program: Program, folded: Folded, records: dict[str, Records]) -> None:
+def name_functions(
+    program: Program, folded: Folded, records: dict[str, Records], modules: Collection[str] = ()
+) -> None:
     """Entry points keep their names; `forward` becomes the class's name; equal names get the class in front."""
     classes = {record.name for tree in records.values() for record in tree.classes}
-    names = Namespace(TAKEN | classes | set(container_names(program).values()))
+    names = Namespace(TAKEN | classes | set(modules) | set(container_names(program).values()))
     for entry in folded.entries:
         entry_name = identifier(entry.entry.name, "entry")
         names.taken.add(entry_name)

@@ -23,6 +23,7 @@ def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     shapes = [shape_text((Affine(1), *part.shape)) for part in plan.encoder]
     sampler = None if program.sample is None else program.entry(program.sample)
     paths = drawn(sampler, plan) if sampler else [Code("")]
+    kept = names[len(paths) :]
     return render(
         "objective.py.j2",
         model=prose(program.model),
@@ -30,10 +31,14 @@ def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         loss=identifier(program.loss),
         sample=identifier(program.sample) if sampler else None,
         differentiable=bool(sampler and sampler.differentiable),
+        together=plan.together,
         unpacked=unpacked(names),
-        kept=Code(", ".join(names[len(paths) :])),
-        access=paths[0] if len(paths) < 2 else None,
-        chunks=Code(", ".join(f"samples{path}.chunk(SYNTHETIC)" for path in paths)),
+        packed=Code(f"({', '.join(names)}{',' if len(names) == 1 else ''})"),
+        kept=Code(", ".join(kept)),
+        repeated=kept,
+        ones=[Code(", 1" * len(part.shape)) for part in plan.encoder[len(paths) :]],
+        made=Code(", ".join(f"samples{path}" for path in paths)),
+        single=len(names) == 1,
         count=count(sampler, names[0]) if sampler else None,
         dataset=Code(f"a tensor {shapes[0]}" if len(shapes) == 1 else f"a tuple of {', '.join(shapes)}"),
         arguments=loss_arguments(program, names),

@@ -29,8 +29,10 @@ def all_records(program: Program, layout: ParameterLayout) -> dict[str, Records]
     }
 
 
-def weights(program: Program, layout: ParameterLayout, records: dict[str, Records]) -> str:
-    """The file's text."""
+def weights(
+    program: Program, layout: ParameterLayout, records: dict[str, Records], together: bool = False
+) -> str:
+    """The file's text; `together` adds what makes the weights of several datasets for one pass."""
     tree, state = records["w"], records["state"]
     names = buffer_attributes(program, state)
     return render(
@@ -43,6 +45,7 @@ def weights(program: Program, layout: ParameterLayout, records: dict[str, Record
         size=Code(str(layout.size)),
         emitted=Code("SIZE" if layout.trained == layout.size else str(layout.trained)),
         critic=layout.critic,
+        together=together,
         step=Code(str(64 // layout.dtype.itemsize)),
         tied=Code(tied_text(layout)),
         dtype=literal(layout.dtype),

@@ -56,7 +56,7 @@ def make_operation(node: torch.fx.Node) -> Operation:
     returns_itself = "shape" in node.meta
     outs = [node] if returns_itself else parts
     shape = "tensor" if returns_itself else tuple(user.args[1:] for user in parts)
-    key = (node.meta["name"], pattern, shape, node.meta["mode"])
+    key = (node.meta.get("rewrite", node.meta["name"]), pattern, shape, node.meta["mode"])
     return Operation(node, leaves, outs, key)
 
 

@@ -1,0 +1,44 @@
+"""`layers.py`: the functions through which several datasets share one pass of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hypergen_compiler.emit.header import header
+from hypergen_compiler.emit.text import Code, prose, render
+from hypergen_compiler.program import Program
+
+__all__ = ["layers"]
+
+TEMPLATES = {
+    **{f"conv{d}d": ("convolution", f"conv{d}d") for d in (1, 2, 3)},
+    **{f"conv_transpose{d}d": ("transposed_convolution", f"conv_transpose{d}d") for d in (1, 2, 3)},
+    "add": ("itemwise", "+"),
+    "subtract": ("itemwise", "-"),
+    "multiply": ("itemwise", "*"),
+    "divide": ("itemwise", "/"),
+}
+
+
+def layers(program: Program, used: Iterable[str]) -> str:
+    """The file's text, with the functions that the model calls."""
+    names = sorted(set(used))
+    text = "".join(function(name) for name in names)
+    return render(
+        "layers.py.j2",
+        model=prose(program.model),
+        header=header(program),
+        plain="torch." in text,
+        functional="F." in text,
+        shapes="Sequence[" in text,
+        sizes="Sizes" in text,
+        channels="per_channel(" in text,
+        norms="one_dataset(" in text,
+        functions=[function(name) for name in names],
+    )
+
+
+def function(name: str) -> Code:
+    """One function's text."""
+    template, how = TEMPLATES.get(name, (name, ""))
+    return Code(render(f"layers/{template}.j2", name=Code(name), how=Code(how)).strip())

@@ -18,10 +18,10 @@ from hypergen_compiler.emit.files import emit
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.errors import HyperGenError, Progress
 from hypergen_compiler.formatting import formatted, formatter
-from hypergen_compiler.layout import ParameterLayout, lay_out
+from hypergen_compiler.layout import ParameterLayout, lay_out, matching
 from hypergen_compiler.manifest import MANIFEST, Origin, describe_package, manifest_text
 from hypergen_compiler.package import Package
-from hypergen_compiler.plan import Plan
+from hypergen_compiler.plan import Plan, left_out
 from hypergen_compiler.plan import plan as make_plan
 from hypergen_compiler.program import Program
 from hypergen_compiler.publish import check_target, staged, swap_in
@@ -52,6 +52,8 @@ class Request:
     description: str | None = None
     origin: Origin = field(default_factory=Origin)
     allow_frozen: bool = False
+    head: str | None = None
+    keep: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,10 @@ def design(request: Request, name: str, progress: Progress = ignore) -> Design:
         critic=critic,
         allow_frozen=request.allow_frozen,
     )
-    layout = lay_out(program)
     progress("planning the hypernetwork")
-    return Design(model, points, program, layout, make_plan(program, layout, request.budget), recipe)
+    kept = matching(program, request.keep)
+    plan = make_plan(program, lay_out(program, kept), request.budget, request.head, request.keep)
+    return Design(model, points, program, lay_out(program, kept | left_out(program, plan.head)), plan, recipe)
 
 
 def by_name(entries: Iterable[str] | Mapping[str, Any]) -> Mapping[str, Any]:

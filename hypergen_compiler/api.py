@@ -37,6 +37,8 @@ def compile(
     allow_frozen: bool = False,
     recipe: str | Mapping[str, Any] | Recipe | None = None,
     critic: nn.Module | str | None = None,
+    head: str | None = None,
+    keep: Iterable[str] = (),
 ) -> Package:
     """Compiles `model` into a training package in the folder `out`, which is verified before it is published.
 
@@ -50,12 +52,16 @@ def compile(
     unless they are given: a name of `hypergen_compiler.recipes.RECIPES`, a mapping of a name and settings, or a recipe.
     Without one, models of well-known libraries are recognised. With a `critic`, a module that scores items or a
     reference to one, the model is the generator of the recipe `gan`: the critic's weights are trained beside it, and
-    the callables are given a model of the two, `generator` and `critic`.
+    the callables are given a model of the two, `generator` and `critic`. `head` is one of
+    `hypergen_compiler.plan.HEADS`, by default what suits the budget; weights whose names match a pattern in `keep`,
+    such as "encoder.*", are learned the same for all datasets.
 
     Raises HyperGenError, and then has changed nothing.
     """
     asked = with_critic(recipe, critic)
-    request = Request(model, example, loss, sample, entries, budget, asked, allow_frozen=allow_frozen)
+    request = Request(
+        model, example, loss, sample, entries, budget, asked, allow_frozen=allow_frozen, head=head, keep=patterns(keep)
+    )
     return publish(request, out, name=name, force=force)
 
 
@@ -71,11 +77,19 @@ def plan(
     allow_frozen: bool = False,
     recipe: str | Mapping[str, Any] | Recipe | None = None,
     critic: nn.Module | str | None = None,
+    head: str | None = None,
+    keep: Iterable[str] = (),
 ) -> Plan:
     """What `compile` would emit for the same arguments, without writing anything."""
     asked = with_critic(recipe, critic)
-    request = Request(model, example, loss, sample, entries, budget, asked, allow_frozen=allow_frozen)
+    request = Request(
+        model, example, loss, sample, entries, budget, asked, allow_frozen=allow_frozen, head=head, keep=patterns(keep)
+    )
     return design(request, package_name(name, "package")).plan
+
+
+def patterns(keep: Iterable[str]) -> tuple[str, ...]:
+    return (keep,) if isinstance(keep, str) else tuple(keep)
 
 
 def verify(

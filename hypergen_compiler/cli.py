@@ -52,6 +52,12 @@ RecipeOption = Annotated[
 RecipeSetOption = Annotated[
     list[str], typer.Option("--recipe-set", metavar="KEY=VALUE", help="a setting of the recipe; repeatable")
 ]
+HeadOption = Annotated[
+    str | None, typer.Option("--head", metavar="NAME", help="low-rank, biases, chunked ...; by default what fits")
+]
+KeepOption = Annotated[
+    list[str], typer.Option("--keep", metavar="PATTERN", help="weights to learn alike for all datasets; repeatable")
+]
 NameOption = Annotated[str | None, typer.Option("--name", help="the package's name; by default the folder's")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
@@ -69,6 +75,8 @@ def compile_command(
     allow_frozen: FrozenOption = False,
     recipe: RecipeOption = None,
     recipe_settings: RecipeSetOption = [],  # noqa: B006
+    head: HeadOption = None,
+    keep: KeepOption = [],  # noqa: B006
     name: NameOption = None,
     force: Annotated[bool, typer.Option("--force", help="replace the folder, whatever it holds")] = False,
     as_json: JsonOption = False,
@@ -81,8 +89,11 @@ def compile_command(
         from hypergen_compiler.show import show_published
 
         check_target(Path(os.path.realpath(out)), force=force)
+        asked = request(
+            source, example, loss, sample, entry, settings, budget, allow_frozen, recipe, recipe_settings, head, keep
+        )
         package = publish(
-            request(source, example, loss, sample, entry, settings, budget, allow_frozen, recipe, recipe_settings),
+            asked,
             out,
             name=name,
             force=force,
@@ -104,6 +115,8 @@ def plan_command(
     allow_frozen: FrozenOption = False,
     recipe: RecipeOption = None,
     recipe_settings: RecipeSetOption = [],  # noqa: B006
+    head: HeadOption = None,
+    keep: KeepOption = [],  # noqa: B006
     name: NameOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -114,7 +127,9 @@ def plan_command(
         from hypergen_compiler.request import request
         from hypergen_compiler.show import show_design
 
-        asked = request(source, example, loss, sample, entry, settings, budget, allow_frozen, recipe, recipe_settings)
+        asked = request(
+            source, example, loss, sample, entry, settings, budget, allow_frozen, recipe, recipe_settings, head, keep
+        )
         found = design(asked, package_name(name, "package"), tell)
         description = describe_package(
             found.program, found.layout, found.plan, found.points, asked.origin, None, {}, found.recipe

@@ -32,6 +32,8 @@ CODES: dict[str, str] = {
     "HG301": "a parameter cannot share the flat buffer with the others",
     "HG302": "the model has no parameters to emit",
     "HG303": "the budget is too small for any head",
+    "HG304": "the head is none that this model can have",
+    "HG305": "a pattern of weights to keep matches no parameter",
     "HG401": "an operator cannot be printed",
     "HG402": "a value has no literal form",
     "HG501": "the output folder cannot be written",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 
 import torch
@@ -10,20 +12,25 @@ import torch
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.program import Parameter, Program
 
-__all__ = ["ALIGNMENT", "ParameterLayout", "Slot", "lay_out"]
+__all__ = ["ALIGNMENT", "ParameterLayout", "Slot", "lay_out", "matching"]
 
 ALIGNMENT = 64  # bytes: a cache line, and what vectorised kernels want of a pointer
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One tensor's place: `offset` and `size` in elements, `aliases` the other names of a tied parameter."""
+    """One tensor's place: `offset` and `size` in elements, `aliases` the other names of a tied parameter.
+
+    A `trained` tensor is `conditioned` where a head makes it depend on the dataset; it is learned the same for all
+    datasets where not.
+    """
 
     name: str
     shape: tuple[int, ...]
     offset: int
     aliases: tuple[str, ...] = ()
     trained: bool = True
+    conditioned: bool = True
 
     @property
     def size(self) -> int:
@@ -32,14 +39,16 @@ class Slot:
 
 @dataclass(frozen=True)
 class ParameterLayout:
-    """Slots in buffer order: first all that training may change, then the frozen and the unread ones, then a critic's.
+    """Slots in buffer order: first all that depend on the dataset, then the others that training may change, then the
+    frozen and the unread ones, then a critic's.
 
-    `trained` elements lead the buffer and are emitted; the rest keep the model's own values, but for those from
-    `critic` on, which are trained beside the hypernetwork. `size` counts all elements, padding included; all are
-    multiples of the alignment.
+    `conditioned` elements lead the buffer: a head changes them. `trained` elements, those included, are emitted; the
+    rest keep the model's own values, but for those from `critic` on, which are trained beside the hypernetwork. `size`
+    counts all elements, padding included; all are multiples of the alignment.
     """
 
     slots: tuple[Slot, ...]
+    conditioned: int
     trained: int
     size: int
     dtype: torch.dtype = torch.float32
@@ -49,18 +58,43 @@ class ParameterLayout:
     def by_name(self) -> dict[str, Slot]:
         return {name: slot for slot in self.slots for name in (slot.name, *slot.aliases)}
 
+    def room(self, slot: Slot) -> int:
+        """How many elements a slot takes with its padding."""
+        step = ALIGNMENT // self.dtype.itemsize
+        return -(-slot.size // step) * step
+
     @property
     def weights(self) -> int:
         """How many numbers the model's parameters hold, without padding."""
         return sum(slot.size for slot in self.slots)
 
 
-def lay_out(program: Program) -> ParameterLayout:
-    """Places every parameter on a 64-byte boundary: trained ones first, a critic's last, else in the model's order.
+def matching(program: Program, patterns: Iterable[str]) -> frozenset[str]:
+    """The names of the parameters that match any of the patterns, as in a shell: `*.bias`, `encoder.*`.
+
+    Raises HG305 for a pattern that matches none.
+    """
+    found = set()
+    for pattern in patterns:
+        names = {p.name for p in program.parameters if any(fnmatchcase(n, pattern) for n in (p.name, *p.aliases))}
+        if not names:
+            known = ", ".join(parameter.name for parameter in program.parameters[:4])
+            raise HyperGenError(
+                "HG305",
+                f"no parameter of {program.model} matches {pattern!r}",
+                remedy=f"Its parameters are called {known}{', ...' if len(program.parameters) > 4 else ''}.",
+            )
+        found |= names
+    return frozenset(found)
+
+
+def lay_out(program: Program, kept: Collection[str] = ()) -> ParameterLayout:
+    """Places every parameter on a 64-byte boundary: trained ones first, of these those in `kept` after the others; a
+    critic's last; else in the model's order.
 
     Raises HG302 for a model without trained parameters and HG301 for a parameter of another type than the others.
     """
-    trained = [p for p in program.parameters if p.trained]
+    trained = [parameter for parameter in program.parameters if parameter.trained]
     if not trained:
         raise HyperGenError(
             "HG302",
@@ -70,18 +104,25 @@ def lay_out(program: Program) -> ParameterLayout:
     dtype = trained[0].value.dtype
     step = ALIGNMENT // dtype.itemsize
     slots: list[Slot] = []
-    offset = boundary = 0
-    critic = None
-    for parameter in [*trained, *sorted((p for p in program.parameters if not p.trained), key=lambda p: p.critic)]:
+    ends = [0, 0, 0, 0]
+    for parameter in sorted(program.parameters, key=lambda parameter: group(parameter, kept)):
         check_type(parameter, dtype)
-        if parameter.critic and critic is None:
-            critic = offset
-        shape = tuple(parameter.value.shape)
-        slots.append(Slot(parameter.name, shape, offset, parameter.aliases, parameter.trained))
-        offset += -(-parameter.value.numel() // step) * step
-        if parameter.trained:
-            boundary = offset
-    return ParameterLayout(tuple(slots), boundary, offset, dtype, critic)
+        place, shape = group(parameter, kept), tuple(parameter.value.shape)
+        slots.append(Slot(parameter.name, shape, ends[3], parameter.aliases, parameter.trained, place == CONDITIONED))
+        end = ends[3] + -(-parameter.value.numel() // step) * step
+        ends[place:] = [end] * (4 - place)
+    critic = ends[FIXED] if any(parameter.critic for parameter in program.parameters) else None
+    return ParameterLayout(tuple(slots), *ends[:FIXED], ends[CRITIC], dtype, critic)
+
+
+CONDITIONED, KEPT, FIXED, CRITIC = range(4)
+
+
+def group(parameter: Parameter, kept: Collection[str]) -> int:
+    """Which of the four parts of the buffer a parameter belongs to."""
+    if parameter.trained:
+        return KEPT if parameter.name in kept else CONDITIONED
+    return CRITIC if parameter.critic else FIXED
 
 
 def check_type(parameter: Parameter, dtype: torch.dtype) -> None:

@@ -69,6 +69,7 @@ def describe_package(
         "plan": plain(dataclasses.asdict(plan)),
         "layout": {
             "size": layout.size,
+            "conditioned": layout.conditioned,
             "emitted": layout.trained,
             "weights": layout.weights,
             "dtype": plain(layout.dtype),

@@ -18,16 +18,17 @@ from hypergen_compiler.emit.files import emit
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.errors import HyperGenError, Progress
 from hypergen_compiler.formatting import formatted, formatter
-from hypergen_compiler.layout import ParameterLayout, lay_out
+from hypergen_compiler.layout import ParameterLayout, lay_out, matching
 from hypergen_compiler.manifest import MANIFEST, Origin, describe_package, manifest_text
 from hypergen_compiler.package import Package
-from hypergen_compiler.plan import Plan
+from hypergen_compiler.plan import Plan, left_out
 from hypergen_compiler.plan import plan as make_plan
 from hypergen_compiler.program import Program
 from hypergen_compiler.publish import check_target, staged, swap_in
 from hypergen_compiler.recipe_entries import RecipeEntries, chosen_recipe, sampler
 from hypergen_compiler.recipes import Recipe
 from hypergen_compiler.source import describe_model
+from hypergen_compiler.together import run_together
 from hypergen_compiler.verify import verify_package
 from hypergen_compiler.verify_process import VerificationProcess
 
@@ -40,7 +41,10 @@ UNUSABLE_NAMES = frozenset({*sys.stdlib_module_names, "torch", "numpy", "hyperge
 
 @dataclass(frozen=True)
 class Request:
-    """What to compile: the arguments of `compile`, and in `origin` and `description` how the model was named."""
+    """What to compile: the arguments of `compile`, and in `origin` and `description` how the model was named.
+
+    `apart` gives each dataset of a step a pass of its own, also where one for all would be possible.
+    """
 
     model: nn.Module
     example: Any
@@ -52,6 +56,9 @@ class Request:
     description: str | None = None
     origin: Origin = field(default_factory=Origin)
     allow_frozen: bool = False
+    head: str | None = None
+    keep: tuple[str, ...] = ()
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,9 +137,23 @@ def design(request: Request, name: str, progress: Progress = ignore) -> Design:
         critic=critic,
         allow_frozen=request.allow_frozen,
     )
-    layout = lay_out(program)
     progress("planning the hypernetwork")
-    return Design(model, points, program, layout, make_plan(program, layout, request.budget), recipe)
+    layout, plan = planned(program, request)
+    return Design(model, points, program, layout, plan, recipe)
+
+
+def planned(program: Program, request: Request) -> tuple[ParameterLayout, Plan]:
+    """Layout and plan. Where all datasets share a pass, what cannot differ within it is kept."""
+    kept = matching(program, request.keep)
+    plan = make_plan(program, lay_out(program, kept), request.budget, request.head, request.keep)
+    if plan.head == "biases" and not request.apart and program.loss is not None:
+        together = run_together(program)
+        apart = frozenset(p.name for p in program.parameters if p.name not in together.tensors)
+        layout = lay_out(program, kept | apart)
+        if together.obstacle is None and layout.conditioned:
+            plan = make_plan(program, layout, request.budget, request.head, request.keep)
+            return layout, replace(plan, together=True)
+    return lay_out(program, kept | left_out(program, plan.head)), plan
 
 
 def by_name(entries: Iterable[str] | Mapping[str, Any]) -> Mapping[str, Any]:

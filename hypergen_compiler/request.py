@@ -25,6 +25,8 @@ def request(
     allow_frozen: bool = False,
     recipe: str | None = None,
     recipe_settings: Sequence[str] = (),
+    head: str | None = None,
+    keep: Sequence[str] = (),
 ) -> Request:
     """The model and example that the command line names, and its entry points; `none` stands for no method."""
     given = parse_settings(settings)
@@ -45,4 +47,6 @@ def request(
         description=description,
         origin=Origin(source, given, example),
         allow_frozen=allow_frozen,
+        head=head,
+        keep=tuple(keep),
     )

@@ -71,11 +71,16 @@ def show_layout(layout: Mapping[str, Any]) -> RenderableType:
     for slot in layout["slots"]:
         beside = slot["offset"] >= layout.get("critic", layout["size"])
         remarks = [] if slot["trained"] else ["trained beside" if beside else "kept as it is"]
+        if slot["trained"] and not slot["conditioned"]:
+            remarks.append("the same for all datasets")
         if slot["aliases"]:
             remarks.append(f"also {', '.join(slot['aliases'])}")
         row(table, slot["name"], shape_text(slot["shape"]), f"{slot['offset']:,}", "; ".join(remarks))
     total = f"{layout['size']:,} elements of {layout['dtype']}, {layout['weights']:,} of them weights, "
-    return Group(table, Text(f"  {total}{layout['emitted']:,} emitted"))
+    total += f"{layout['emitted']:,} emitted"
+    if layout["conditioned"] < layout["emitted"]:
+        total += f", {layout['conditioned']:,} of these for each dataset"
+    return Group(table, Text(f"  {total}"))
 
 
 def show_files(manifest: Mapping[str, Any], folder: Path, edited: list[str], unknown: list[str]) -> RenderableType:

@@ -10,26 +10,35 @@ from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import FEATURES, LARGEST_SIDE, FeatureEncoder, Plan
+from hypergen_compiler.plan.heads import CHUNK_FEATURES, HIDDEN, LEARNED_ENCODERS, is_matrix
 from hypergen_compiler.program import Affine, Input, Program
 
 __all__ = ["hypernetwork"]
 
 
+TEMPLATES = {
+    "dense": "affine",
+    "low-rank": "affine",
+    "biases": "affine",
+    "factors": "factors",
+    "chunked": "chunked",
+    "chunked-alone": "chunked_alone",
+    "base": "base",
+}
+
+
 def hypernetwork(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     """The module that turns a dataset into weights."""
     names = batch_names(plan)
-    frozen = layout.trained < layout.size
     loss = program.entry(program.loss)
     tensors = [value for value in loss.inputs if value.is_tensor]
     return render(
-        "hypernetwork.py.j2",
+        f"heads/{TEMPLATES[plan.head]}.py.j2",
         items=item_kind(plan),
         model=prose(program.model),
         header=header(program),
-        rank=plan.rank,
         parameters=Code(f"{plan.parameters:,}"),
         weights=Code(f"{sum(slot.size for slot in layout.slots if slot.trained):,}"),
-        imports=Code("EMITTED, LAYOUT, initial_weights" if frozen else "LAYOUT, SIZE, initial_weights"),
         features=FEATURES,
         loss=identifier(program.loss),
         fixed_values=has_fixed_values(loss),
@@ -41,11 +50,61 @@ def hypernetwork(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         signature=Code(", ".join(f"{name}: Tensor" for name in names)),
         pooled=any(part.kind == "image" and max(part.shape[1:]) > LARGEST_SIDE for part in plan.encoder),
         shapes=Code(", ".join(shape_text((Affine(1), *part.shape)) for part in plan.encoder)),
-        frozen=frozen,
         critic=program.critic is not None,
-        emitted=Code("EMITTED" if frozen else "SIZE"),
-        embedding=Code("embedding" if layout.dtype == torch.float32 else f"embedding.to({layout.dtype})"),
+        sample=program.sample is not None,
+        **head_values(layout, plan),
     )
+
+
+def head_values(layout: ParameterLayout, plan: Plan) -> dict[str, object]:
+    """What the templates of the heads say about the buffer and the head's size."""
+    frozen = layout.trained < layout.size
+    kept = plan.head != "base" and layout.conditioned < layout.trained
+    emitted = "EMITTED" if frozen else "SIZE"
+    single = layout.dtype == torch.float32
+    embedding = "embedding" if single else f"embedding.to({layout.dtype})"
+    used = ["CONDITIONED"] if kept else []
+    used += ["EMITTED"] if frozen else []
+    used += [] if plan.head == "base" else ["LAYOUT"]
+    used += ["SIZE"] if not frozen and plan.head != "base" and not (kept and plan.head == "chunked-alone") else []
+    return {
+        "summary": Code(summary(plan)),
+        "imports": Code(", ".join(together_names(plan, [*used, "initial_weights"]))),
+        "together": plan.together,
+        "rank": plan.rank,
+        "learned_encoder": plan.head in LEARNED_ENCODERS,
+        "frozen": frozen,
+        "kept": kept,
+        "emitted": Code(emitted),
+        "conditioned": Code("CONDITIONED" if kept else emitted),
+        "change": Code(f"{embedding} @ self.head" if TEMPLATES[plan.head] == "affine" else f"self.head({embedding})"),
+        "cast": Code("" if single else f".to({layout.dtype})"),
+        "chunk": plan.chunk,
+        "chunk_features": CHUNK_FEATURES,
+        "hidden": HIDDEN,
+        "counted": plan.head == "factors",
+        "vectors": any(slot.conditioned and not (is_matrix(slot) and slot.size) for slot in layout.slots),
+    }
+
+
+def together_names(plan: Plan, names: list[str]) -> list[str]:
+    """What `hypernetwork.py` imports from `weights.py`, constants first."""
+    if not plan.together:
+        return names
+    return [*(name for name in names if name.isupper()), "Weights", "initial_weights", "unpack_together"]
+
+
+def summary(plan: Plan) -> str:
+    """The head in a few words."""
+    texts = {
+        "dense": "dense head",
+        "base": "no head",
+        "biases": f"low-rank head over the 1-D tensors, rank {plan.rank}",
+        "factors": f"head of {plan.rank} outer products a matrix",
+        "chunked": f"head in chunks of {plan.chunk}",
+        "chunked-alone": f"head in chunks of {plan.chunk}, without a base",
+    }
+    return texts.get(plan.head, f"low-rank head, rank {plan.rank}")
 
 
 def tables(part: FeatureEncoder, name: Code) -> list[dict[str, Code | int]]:

@@ -37,6 +37,9 @@ def package_tests(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         inputs=[row(entry.name, "(", [make(value) for value in entry.inputs], ")") for entry in entries],
         shapes=[row(entry.name, "[", returned(entry), "]") for entry in entries],
         critic=critic,
+        base=plan.head != "chunked-alone",
+        conditional=plan.head != "base",
+        factors=plan.head == "factors",
         gradients=any(takes_gradients(graph) for entry in entries for graph in entry.graphs),
         unreached=None if program.loss is None else unreached(program.entry(program.loss), layout),
     )

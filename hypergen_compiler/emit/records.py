@@ -22,8 +22,8 @@ TUPLE_METHODS = frozenset({"count", "index"})
 FIELD_NAMES_TAKEN = TUPLE_METHODS | {"read"}
 STATE_NAMES_TAKEN = frozenset({"tensors", "to_state_dict", *dir(torch.nn.Module())})  # the root's fields are a module's
 MODULE_NAMES_TAKEN = frozenset(
-    """Weights State Tensor NamedTuple Mapping Path LAYOUT SIZE EMITTED CRITIC BUFFERS TENSORS TIED unpack pack
-    to_state_dict initial_weights nn torch training F n""".split()
+    """Weights State Tensor NamedTuple Mapping Path LAYOUT SIZE EMITTED CONDITIONED CRITIC BUFFERS TENSORS TIED unpack
+    pack to_state_dict initial_weights nn torch training F n""".split()
 )
 
 

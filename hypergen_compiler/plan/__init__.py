@@ -1,0 +1,9 @@
+"""The plan: which hypernetwork emits the weights, how large it is, and how it reads a dataset."""
+
+from __future__ import annotations
+
+from hypergen_compiler.plan.choice import Plan, plan
+from hypergen_compiler.plan.encoder import FEATURES, LARGEST_SIDE, FeatureEncoder, batch_inputs
+from hypergen_compiler.plan.heads import BYTES, HEADS, left_out
+
+__all__ = ["BYTES", "FEATURES", "HEADS", "LARGEST_SIDE", "FeatureEncoder", "Plan", "batch_inputs", "left_out", "plan"]

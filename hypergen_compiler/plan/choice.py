@@ -1,0 +1,109 @@
+"""The planner: from a layout and a budget to the hypernetwork that is emitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.layout import ParameterLayout
+from hypergen_compiler.plan.budget import in_bytes
+from hypergen_compiler.plan.encoder import FeatureEncoder, batch_inputs, feature_encoder
+from hypergen_compiler.plan.heads import BYTES, HEADS, USUAL_RANK, Candidate, of_head, weighed
+from hypergen_compiler.program import Program
+
+__all__ = ["Plan", "choose", "plan"]
+
+USUAL_MEMORY = 4 * 2**30  # bytes that a hypernetwork takes where no budget is given; beyond them it becomes smaller
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was chosen: `parameters` of the hypernetwork, all told, and the `bytes` that training them takes.
+
+    `together` tells that all datasets of a step go through the model in one pass. `rank` is the length of the embedding, `chunk` how many elements a chunked head emits at once. `encoder` has one
+    part per tensor that the loss takes, or the first entry point where there is no loss. `budget`, `asked` (a head) and
+    `keep` (patterns of parameters' names) are what the user asked for.
+    """
+
+    head: str
+    rank: int
+    encoder: tuple[FeatureEncoder, ...]
+    parameters: int
+    bytes: int
+    budget: str | int | None = None
+    chunk: int | None = None
+    asked: str | None = None
+    keep: tuple[str, ...] = ()
+    together: bool = False
+
+    def describe(self) -> list[tuple[str, str]]:
+        """Rows of (what, value) for a person to read."""
+        reads = [f"{part.name}: {part.kind} {' x '.join(map(str, part.shape)) or 'per item'}" for part in self.encoder]
+        base = "without a base" if self.head == "chunked-alone" else "with a learned base"
+        size = f", chunks of {self.chunk:,}" if self.chunk else f", rank {self.rank}"
+        return [
+            ("head", "none, a learned base" if self.head == "base" else f"{self.head} {base}{size}"),
+            ("reads", "; ".join(reads) or "nothing: no tensor goes in"),
+            ("parameters", f"{self.parameters:,}"),
+            ("memory in training", f"{self.bytes / 1e6:,.1f} MB for values, gradients and moments"),
+            ("budget", "none given" if self.budget is None else str(self.budget)),
+        ]
+
+
+def plan(
+    program: Program,
+    layout: ParameterLayout,
+    budget: str | int | None = None,
+    head: str | None = None,
+    keep: Sequence[str] = (),
+) -> Plan:
+    """Chooses the hypernetwork for a model.
+
+    `budget` bounds the memory that head and base take in training, 16 bytes per parameter: in bytes (an integer, or
+    text such as "64MB" or "1GiB"), or as "2x", a multiple of the 16 bytes per emitted weight that training the plain
+    model takes. Within it the rank of a low-rank head with a base is `budget / (16 * weights) - 1`, at most 32; under
+    rank 4 the head is chunked with a base, where not even that fits, without one. The few thousand parameters of the
+    set encoder come on top. Without a budget the rank is 16, less where that would take more than 4 GiB. `head` leaves
+    only the size to be chosen. `keep` is what made `layout`, for the record.
+
+    Raises HG105 for a budget that is not a size, HG303 for one that is too small, HG304 for a head that the model
+    cannot have, and HG104 for a tensor that the loss takes without one row per item.
+    """
+    unit = BYTES * layout.trained
+    options = list(weighed(layout) if head is None else of_head(known(head), layout))
+    if not options:
+        raise HyperGenError(
+            "HG304",
+            f"{program.model} has no tensor that the head {head!r} could condition",
+            remedy="Choose another head, or keep fewer of the weights.",
+        )
+    if budget is None:
+        options = [option for option in options if option.rank <= USUAL_RANK] or options
+        chosen = next((option for option in options if option.bytes <= max(USUAL_MEMORY, 2 * unit)), options[-1])
+    else:
+        chosen = choose(options, in_bytes(budget, unit))
+    parts = tuple(feature_encoder(value) for value in batch_inputs(program))
+    parameters = chosen.all_parameters
+    return Plan(
+        chosen.head, chosen.rank, parts, parameters, BYTES * parameters, budget, chosen.chunk, head, tuple(keep)
+    )
+
+
+def known(head: str) -> str:
+    if head not in HEADS:
+        raise HyperGenError("HG304", f"there is no head {head!r}", remedy=f"Choose one of {', '.join(HEADS)}.")
+    return head
+
+
+def choose(options: Sequence[Candidate], limit: int) -> Candidate:
+    """The most capable one within `limit` bytes."""
+    fitting = next((option for option in options if option.bytes <= limit), None)
+    if fitting is not None:
+        return fitting
+    smallest = min(options, key=lambda option: option.bytes)
+    raise HyperGenError(
+        "HG303",
+        f"{limit:,} bytes are too few for any hypernetwork of this model",
+        remedy=f"Give a budget of {smallest.bytes:,} bytes or more.",
+    )

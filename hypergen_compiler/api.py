@@ -131,7 +131,7 @@ def verify_folder(
     points, callers = points_of(manifest, model)
     notes += [f"{name} is not compared: it is a function that only the caller of the compiler has" for name in callers]
     progress("comparing the package with the model")
-    return with_notes(verify_package(path, manifest["name"], model, points), notes)
+    return with_notes(verify_package(path, manifest["name"], model, points, loss=manifest["loss"]), notes)
 
 
 def with_notes(verification: Verification, notes: list[str]) -> Verification:

@@ -14,7 +14,7 @@ SEED = 20240131
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison: `what` (output, gradients, state, run, start) of `entry` in `mode` at `batch` with `weights`."""
+    """One comparison: `what` (output, gradients, state, run, start, together) of `entry` in `mode` at `batch` with `weights`."""
 
     entry: str
     mode: str

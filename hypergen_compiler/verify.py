@@ -24,11 +24,14 @@ from hypergen_compiler.observation import (
 )
 from hypergen_compiler.verification import BATCHES, SEED, Check, Verification
 from hypergen_compiler.verify_process import VerificationProcess, WorkerFailure
+from hypergen_compiler.verify_together import DATASETS
 
 if TYPE_CHECKING:
     from hypergen_compiler.capture.entry import EntryPoint
 
 __all__ = ["verify_package"]
+
+TOGETHER = 5  # items in each of several datasets that share a pass
 
 
 def verify_package(
@@ -39,12 +42,14 @@ def verify_package(
     *,
     batches: Sequence[int] = BATCHES,
     start: bool = False,
+    loss: str | None = None,
     process: VerificationProcess | None = None,
 ) -> Verification:
     """Runs the package in `folder`, called `name`, and `model`, and compares outputs, gradients and states.
 
     In training and evaluation mode, at each batch size, with the model's own weights and with perturbed ones. With
-    `start` also that the package starts from the model's present weights and buffers. A batch size at which the model
+    `start` also that the package starts from the model's present weights and buffers. Given the name of the `loss`, also
+    that a pass over several datasets does what one over each would, where the package has such a pass. A batch size at which the model
     itself fails is skipped with a note; a model without values, or too large to run here, is not compared at all. The
     model is left as it was. Raises HG602 if the package does not import.
     """
@@ -56,6 +61,7 @@ def verify_package(
             return Verification((), ("not compared with the model, which has no values or is too large to run here",))
         with preserved(model):
             checks = compare_all(worker, model, entry_points, batches, start, notes)
+            checks += [check for point in entry_points if point.name == loss for check in compare_together(worker, point)]
     return Verification(tuple(checks), tuple(notes))
 
 
@@ -122,6 +128,27 @@ def compare_calls(
         yield Check(point.name, mode, batches[-1], weights, "run", False, False, f"not compared: {failures[-1]}")
     elif weights == "own":
         notes += [f"{point.name}, {mode} mode: {failure}" for failure in failures]
+
+
+def compare_together(worker: VerificationProcess, point: EntryPoint) -> Iterator[Check]:
+    """The checks of the pass that several datasets share; none where the package has no such pass."""
+    n = DATASETS * TOGETHER
+    with seeded():
+        inputs = tuple(item.detach() for item in point.example(n) if isinstance(item, Tensor))
+    try:
+        found = worker.together(inputs)
+    except WorkerFailure as failure:
+        yield Check(point.name, "training", n, "perturbed", "together", False, False, str(failure))
+        return
+    if found:
+        apart, together = found["apart"], found["together"]
+        results = {
+            "output": compare_outputs(["list", None, apart["output"]], ["list", None, together["output"]]),
+            "gradients": compare_gradients(apart["gradients"], together["gradients"]),
+            "state": compare_states(apart["state"], together["state"], apart["state"]),
+        }
+        for what, (ok, _, detail) in results.items():
+            yield Check(point.name, "training", n, "perturbed", "together", ok, True, f"{what}: {detail}")
 
 
 def compare(expected: dict[str, Any], actual: dict[str, Any], before: dict[str, Tensor]) -> dict[str, Comparison]:

@@ -36,7 +36,6 @@ def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         packed=Code(f"({', '.join(names)}{',' if len(names) == 1 else ''})"),
         kept=Code(", ".join(kept)),
         repeated=kept,
-        ones=[Code(", 1" * len(part.shape)) for part in plan.encoder[len(paths) :]],
         made=Code(", ".join(f"samples{path}" for path in paths)),
         single=len(names) == 1,
         count=count(sampler, names[0]) if sampler else None,

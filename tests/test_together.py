@@ -1,0 +1,218 @@
+"""Several datasets in one pass of the model, against one pass each with plain emitted weights."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import hypergen_compiler as hypergen
+from hypergen_compiler.compare import compare_gradients, compare_outputs, compare_states
+from hypergen_compiler.emit.files import emit
+from hypergen_compiler.package import import_package
+from hypergen_compiler.pipeline import Design, Request, design
+from hypergen_compiler.together import run_together
+from hypergen_compiler.verify_together import DATASETS, observe_together
+
+NUMBERS = itertools.count()
+
+
+def designed(model: nn.Module, example: Any, sample: Any = None) -> Design:
+    request = Request(model, example, sample=sample, head="biases", description="tests")
+    return design(request, f"together_{next(NUMBERS)}")
+
+
+@pytest.fixture
+def observed(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """`observed(model, example, sample)`: the package's objective for datasets in one pass, and for each alone."""
+
+    def observe(model: nn.Module, example: Any, sample: Any = None) -> dict[str, Any]:
+        found = designed(model, example, sample)
+        assert found.plan.together
+        folder = tmp_path / found.program.name
+        folder.mkdir()
+        for path, content in emit(found.program, found.layout, found.plan).items():
+            (folder / path).write_bytes(content)
+        import_package(folder, found.program.name)
+        names = ("weights", "model", "hypernetwork", "objective")
+        modules = {name: importlib.import_module(f"{found.program.name}.{name}") for name in names}
+        items = example(4 * DATASETS)
+        inputs = tuple(part for part in (items if isinstance(items, tuple) else (items,)) if isinstance(part, Tensor))
+        return observe_together(modules, modules["weights"].initial_weights(), inputs)
+
+    return observe
+
+
+def agree(found: dict[str, Any]) -> bool:
+    apart, together = found["apart"], found["together"]
+    outputs = (["list", None, each["output"]] for each in (apart, together))
+    return (
+        compare_outputs(*outputs).ok
+        and compare_gradients(apart["gradients"], together["gradients"]).ok
+        and compare_states(apart["state"], together["state"], apart["state"]).ok
+    )
+
+
+class Layers(nn.Module):
+    """Runs `net` and takes the mean square of what it returns."""
+
+    def __init__(self, *layers: nn.Module):
+        super().__init__()
+        self.net = nn.Sequential(*layers)
+
+    def loss(self, x: Tensor) -> Tensor:
+        return self.net(x).square().mean()
+
+
+class Flattened(nn.Module):
+    """Works on rows of items and times, and adds small parameters item by item."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(4, 6)
+        self.shift, self.gain, self.scale = (nn.Parameter(torch.rand(6)) for _ in range(3))
+        self.temperature = nn.Parameter(torch.tensor(0.3))
+
+    def loss(self, x: Tensor) -> Tensor:
+        rows = self.inner(x.reshape(-1, 4))
+        rows = (self.gain * rows + self.shift - self.scale) / F.softplus(self.temperature)
+        return (rows - self.temperature.exp()).reshape(x.shape[0], -1).square().sum(1).mean()
+
+
+class OneDimensional(nn.Module):
+    """A product as `torch.addmm` writes it, and a norm by root mean squares."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(4, 6)), nn.Parameter(torch.randn(6))
+        self.norm = nn.RMSNorm(6)
+
+    def loss(self, x: Tensor) -> Tensor:
+        return self.norm(torch.addmm(self.bias, x, self.weight)).tanh().sum(1).mean()
+
+
+MODELS = {
+    "linear": (lambda: Layers(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)), (6,)),
+    "linear over times": (lambda: Layers(nn.Linear(6, 8), nn.LayerNorm(8), nn.Tanh(), nn.Linear(8, 3)), (5, 6)),
+    "convolution 1d": (lambda: Layers(nn.Conv1d(3, 4, 3, padding=1), nn.GroupNorm(2, 4)), (3, 8)),
+    "convolution 2d": (lambda: Layers(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Conv2d(4, 4, 1)), (3, 8, 8)),
+    "convolution 3d": (lambda: Layers(nn.Conv3d(2, 4, 3), nn.GroupNorm(4, 4, affine=True)), (2, 4, 4, 4)),
+    "transposed 1d": (lambda: Layers(nn.ConvTranspose1d(3, 4, 4, stride=2, output_padding=1)), (3, 5)),
+    "transposed 2d": (lambda: Layers(nn.ConvTranspose2d(3, 4, 4, stride=2, padding=1)), (3, 5, 5)),
+    "batch norm": (lambda: Layers(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1)), (3, 6, 6)),
+    "batch norm of vectors": (lambda: Layers(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)), (6,)),
+    "batch norm without record": (lambda: Layers(nn.Linear(6, 8), nn.BatchNorm1d(8, track_running_stats=False)), (6,)),
+    "dropout": (lambda: Layers(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, 2)), (6,)),
+    "small parameters and rows of items": (Flattened, (3, 4)),
+    "addmm and rms norm": (OneDimensional, (4,)),
+}
+
+
+@pytest.mark.parametrize("make, shape", MODELS.values(), ids=MODELS.keys())
+def test_one_pass_is_one_each(make: Callable[[], nn.Module], shape: tuple[int, ...], observed):
+    torch.manual_seed(0)
+    model = make()
+    found = observed(model, lambda n: torch.randn(n, *shape))
+    assert agree(found)
+    small = {name for name, parameter in model.named_parameters() if parameter.ndim < 2}
+    assert run_together(designed(model, lambda n: torch.randn(n, *shape)).program).tensors == small
+
+
+class Labelled(nn.Module):
+    """A noisy decoder of labels whose sampler makes pictures only."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.out = nn.Embedding(3, 4), nn.Linear(4, 6)
+
+    def loss(self, x: Tensor, label: Tensor) -> Tensor:
+        drawn = self.embed(label) + torch.randn(x.shape[0], 4)
+        return (self.out(drawn) - x).square().sum(1)
+
+    def sample(self, n: int) -> Tensor:
+        return self.out(torch.randn(n, 4))
+
+
+def test_samples_follow_their_dataset_and_keep_its_labels(observed):
+    torch.manual_seed(0)
+    found = observed(Labelled(), lambda n: (torch.rand(n, 6), torch.arange(n) % 3), "sample")
+    assert agree(found) and found["together"]["output"][1] != 0
+
+
+class Contrastive(nn.Module):
+    """Compares items with each other."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(6, 4)
+
+    def loss(self, x: Tensor) -> Tensor:
+        z = self.net(x)
+        return (z @ z.T).logsumexp(1).mean()
+
+
+class Summed(nn.Module):
+    """Adds up over items."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(6, 4)
+
+    def loss(self, x: Tensor) -> Tensor:
+        return self.net(x).square().sum()
+
+
+@pytest.mark.parametrize("make", [Contrastive, Summed])
+def test_a_model_that_mixes_items_is_found_out(make, observed, tmp_path):
+    torch.manual_seed(0)
+    assert not agree(observed(make(), lambda n: torch.randn(n, 6)))
+    package = hypergen.compile(
+        make(), lambda n: torch.randn(n, 6), sample=None, out=tmp_path / f"mixing_{make.__name__}", head="biases"
+    )
+    assert not package.manifest["plan"]["together"]
+    assert not (package.path / "layers.py").exists() and package.verify().ok
+
+
+def test_what_the_pass_cannot_tell_apart_is_not_conditioned():
+    class Unusual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net, self.weight = nn.Linear(6, 4), nn.Parameter(torch.rand(4))
+
+        def loss(self, x: Tensor) -> Tensor:
+            return (self.net(x) @ self.weight).square().mean()
+
+    found = designed(Unusual(), lambda n: torch.randn(n, 6))
+    assert found.plan.together
+    assert {slot.name for slot in found.layout.slots if slot.conditioned} == {"net.bias"}
+    reasons = run_together(found.program).reasons
+    assert reasons.keys() == {"weight"} and "test_together.py:" in reasons["weight"]
+
+
+def test_a_batch_norm_that_cannot_tell_datasets_apart_rules_the_pass_out():
+    found = designed(Layers(nn.Linear(6, 8), nn.BatchNorm1d(8, affine=False)), lambda n: torch.randn(n, 6))
+    assert not found.plan.together
+    assert "batch normalisation" in run_together(found.program).obstacle
+
+
+def test_layers_holds_what_the_model_calls_and_nothing_else():
+    found = designed(Layers(nn.Linear(6, 8), nn.Tanh()), lambda n: torch.randn(n, 6))
+    text = emit(found.program, found.layout, found.plan)["layers.py"].decode()
+    assert [line.split("(")[0] for line in text.splitlines() if line.startswith("def ")] == ["def per_item", "def linear"]
+
+
+def test_datasets_of_one_pass_have_one_size(tmp_path):
+    model = Layers(nn.Linear(6, 8))
+    package = hypergen.compile(
+        model, lambda n: torch.randn(n, 6), sample=None, out=tmp_path / "one_size", head="biases"
+    ).load()
+    hypernetwork, state = package.hypernetwork.Hypernetwork(), package.weights.State()
+    with pytest.raises(ValueError, match="same number of items"):
+        package.objective.objective(hypernetwork, state, torch.randn(3, 6), torch.randn(5, 6))

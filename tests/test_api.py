@@ -247,7 +247,16 @@ class TestPlanning:
         monkeypatch.chdir(tmp_path)
         plan = hypergen.plan(made(), items)
         assert isinstance(plan, hypergen.Plan) and nothing_in(tmp_path)
-        assert hypergen.plan(made(), items, budget="2x").rank < plan.rank
+        assert hypergen.plan(made(), items, budget="2x").bytes < plan.bytes
+
+    def test_head_and_kept_weights_are_the_users_choice(self):
+        chosen = hypergen.plan(made(), items, head="chunked", keep="*.bias")
+        assert (chosen.head, chosen.asked, chosen.keep) == ("chunked", "chunked", ("*.bias",))
+        assert chosen.parameters < hypergen.plan(made(), items, head="chunked").parameters
+        with pytest.raises(HyperGenError, match="HG304"):
+            hypergen.plan(made(), items, head="biases", keep=["*.bias", "norm.*"])
+        with pytest.raises(HyperGenError, match="HG305"):
+            hypergen.plan(made(), items, keep=["bias"])
 
 
 class TestVerifying:

@@ -77,6 +77,16 @@ def compile_net(run, *options: str):
 
 
 class TestTheWholePath:
+    def test_a_head_and_kept_weights(self, run, folder):
+        done = compile_net(run, "--head", "low-rank", "--keep", "*.bias")
+        assert done.exit_code == 0, done.stderr
+        manifest = json.loads((folder / "made" / "net" / "hypergen.json").read_text())
+        assert (manifest["plan"]["asked"], manifest["plan"]["keep"]) == ("low-rank", ["*.bias"])
+        assert manifest["layout"]["conditioned"] < manifest["layout"]["emitted"]
+        shown = run("inspect", "made/net").stdout
+        assert "the same for all datasets" in shown and "of these for each dataset" in shown
+        assert run("verify", "made/net").exit_code == 0
+
     def test_compile_inspect_verify(self, run, folder):
         done = compile_net(run, "--set", "width=5", "--entry", "encode", "--budget", "1MB")
         assert done.exit_code == 0, done.stderr
@@ -156,6 +166,8 @@ class TestWrongInput:
             (["nets.py:Net", "--example", "4", "--entry", "stuck"], "error[HG203]"),
             (["nets.py:Net", "--example", "4", "--loss", "lost"], "error[HG201]"),
             (["nets.py:Net", "--example", "4", "--budget", "3 bags"], "error[HG105]"),
+            (["nets.py:Net", "--example", "4", "--head", "tall"], "error[HG304]"),
+            (["nets.py:Net", "--example", "4", "--keep", "nothing.*"], "error[HG305]"),
             (["nets.py:Net", "--example", "4", "--name", "not this"], "error[HG106]"),
         ],
     )

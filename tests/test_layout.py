@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.layout import ALIGNMENT, lay_out
+from hypergen_compiler.layout import ALIGNMENT, lay_out, matching
 from hypergen_compiler.program import Parameter, Program
 
 SHAPES = st.lists(st.integers(0, 9), max_size=3).map(tuple)
@@ -47,6 +47,23 @@ def test_frozen_parameters_lie_behind_what_is_emitted():
     assert (layout.trained, layout.size) == (32, 64)
 
 
+def test_kept_parameters_lie_between_the_conditioned_and_the_frozen():
+    rows = [parameter("a", 5, trained=False), parameter("b", 20), parameter("c", 2), parameter("d", 17)]
+    layout = lay_out(program(*rows), {"b", "a"})
+    assert [(slot.name, slot.offset) for slot in layout.slots] == [("c", 0), ("d", 16), ("b", 48), ("a", 80)]
+    assert [slot.conditioned for slot in layout.slots] == [True, True, False, False]
+    assert (layout.conditioned, layout.trained, layout.size) == (48, 80, 96)
+
+
+def test_patterns_match_any_name_of_a_parameter():
+    rows = program(parameter("in.weight", 4, aliases=("out.weight",)), parameter("in.bias", 1), parameter("t", 2))
+    assert matching(rows, ["out.*"]) == {"in.weight"}
+    assert matching(rows, ["*.bias", "t"]) == {"in.bias", "t"}
+    with pytest.raises(HyperGenError) as caught:
+        matching(rows, ["in.*", "IN.*"])
+    assert caught.value.code == "HG305" and "'IN.*'" in caught.value.what and "in.weight" in caught.value.remedy
+
+
 def test_a_tied_parameter_has_one_slot_and_is_found_by_each_name():
     layout = lay_out(
         program(parameter("embedding.weight", 4, aliases=("head.weight", "tail.weight")), parameter("b", 1))
@@ -71,12 +88,12 @@ def test_a_model_with_nothing_to_train_is_refused(parameters):
     assert caught.value.code == "HG302"
 
 
-@given(PARAMETERS)
-def test_slots_never_overlap_and_values_survive_the_way_there_and_back(rows):
+@given(PARAMETERS, st.sets(st.integers(0, 11)))
+def test_slots_never_overlap_and_values_survive_the_way_there_and_back(rows, kept):
     parameters = [
         Parameter(f"p{k}", k + torch.rand(shape), trained=trained or k == 0) for k, (shape, trained) in enumerate(rows)
     ]
-    layout = lay_out(program(*parameters))
+    layout = lay_out(program(*parameters), {f"p{k}" for k in kept})
     values = {item.name: item.value for item in parameters}
     taken = torch.zeros(layout.size, dtype=torch.int64)
     flat = torch.full((layout.size,), math.nan)
@@ -84,6 +101,8 @@ def test_slots_never_overlap_and_values_survive_the_way_there_and_back(rows):
         assert slot.offset * 4 % ALIGNMENT == 0
         assert slot.offset + slot.size <= (layout.trained if slot.trained else layout.size)
         assert slot.trained or slot.offset >= layout.trained
+        assert slot.conditioned == (slot.trained and int(slot.name[1:]) not in kept)
+        assert slot.offset + slot.size <= layout.conditioned if slot.conditioned else slot.offset >= layout.conditioned
         taken[slot.offset : slot.offset + slot.size] += 1
         flat[slot.offset : slot.offset + slot.size] = values[slot.name].flatten()
     assert (taken <= 1).all()

@@ -8,7 +8,7 @@ import torch.fx
 
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.layout import ParameterLayout, Slot
-from hypergen_compiler.plan import BYTES, Plan, plan
+from hypergen_compiler.plan import BYTES, HEADS, Plan, plan
 from hypergen_compiler.program import Affine, Entry, Input, Program
 
 N = Affine(1)
@@ -21,7 +21,7 @@ def program(*inputs: Input, loss: str | None = "loss") -> Program:
 
 
 def layout(size: int, trained: int | None = None) -> ParameterLayout:
-    return ParameterLayout((Slot("weight", (size,), 0),), trained or size, size)
+    return ParameterLayout((Slot("weight", (size,), 0),), trained or size, trained or size, size)
 
 
 def choose(budget: str | int | None, size: int = 1000) -> Plan:
@@ -57,7 +57,54 @@ def test_rank_is_what_the_budget_holds(budget, rank):
 def test_without_a_budget_the_rank_is_16_and_falls_for_huge_models():
     assert choose(None).rank == 16
     assert choose(None, 4 * 2**30 // BYTES // 5).rank == 4
-    assert choose(None, 2**40).rank == 1
+    assert choose(None, 2**40).head == "chunked"
+
+
+@pytest.mark.parametrize(
+    ("budget", "head"),
+    [("5x", "low-rank"), ("4.99x", "chunked"), ("1.5x", "chunked"), ("1x", "chunked-alone"), ("0.1x", "chunked-alone")],
+)
+def test_small_budgets_ask_for_chunks_and_then_for_no_base(budget, head):
+    chosen = choose(budget, 1_000_000)
+    assert chosen.head == head
+    assert chosen.bytes - 16 * 128 * chosen.rank <= float(budget[:-1]) * 16_000_000
+
+
+def test_parameters_of_every_head():
+    matrices = (Slot("a", (20, 32), 0), Slot("b", (20, 4, 8), 640), Slot("c", (16,), 1280), Slot("d", (), 1296))
+    sizes = ParameterLayout(matrices, 1312, 1312, 1312)
+    encoder, rank = 128 * 16, 16
+    expected = {
+        "dense": 1312 + 128 * 1312,
+        "low-rank": 1312 + rank * 1312 + encoder,
+        "factors": 1312 + rank * (2 * (20 + 32) + 32) + encoder,
+        "biases": 1312 + rank * 32 + encoder,
+        "chunked": 1312 + 82 * 16 + 64 * (16 + rank + 16) + encoder,
+        "chunked-alone": 82 * 16 + 64 * (16 + rank + 16) + encoder,
+        "base": 1312,
+    }
+    found = {head: plan(program(IMAGE), sizes, head=head).parameters for head in HEADS}
+    assert found == expected
+
+
+@pytest.mark.parametrize("head", ["low-rank", "factors", "biases"])
+def test_a_given_head_is_as_large_as_the_budget_allows(head):
+    sizes = ParameterLayout((Slot("a", (10, 16), 0), Slot("b", (16,), 160)), 176, 176, 176)
+    limit = 16 * (176 + 5 * {"low-rank": 176, "factors": 42, "biases": 16}[head])
+    assert plan(program(IMAGE), sizes, limit, head).rank == 5
+    assert plan(program(IMAGE), sizes, limit - 1, head).rank == 4
+
+
+def test_without_anything_to_condition_there_is_only_a_base():
+    sizes = ParameterLayout((Slot("a", (16,), 0, conditioned=False),), 0, 16, 16)
+    assert plan(program(IMAGE), sizes).head == "base"
+
+
+@pytest.mark.parametrize(("head", "shape"), [("biases", (4, 4)), ("factors", (16,)), ("wide", (16,))])
+def test_a_head_that_cannot_be_had_is_refused(head, shape):
+    with pytest.raises(HyperGenError) as error:
+        plan(program(IMAGE), ParameterLayout((Slot("a", shape, 0),), 16, 16, 16), head=head)
+    assert error.value.code == "HG304"
 
 
 def test_only_trained_elements_cost():

@@ -87,7 +87,8 @@ def of_head(head: str, layout: ParameterLayout) -> Iterator[Candidate]:
         yield Candidate(head, USUAL_RANK, base + mixing, chunk)
     else:
         per_rank = elements_per_rank(head, layout)
-        if per_rank:
+        matrices = any(slot.conditioned and is_matrix(slot) for slot in layout.slots)
+        if per_rank and (matrices or head != "factors"):
             yield from (Candidate(head, rank, trained + rank * per_rank) for rank in range(LARGEST_RANK, 0, -1))
 
 

@@ -101,7 +101,10 @@ def publish(
         )
         with staged(files | {MANIFEST: manifest_text(manifest)}, target) as folder:
             progress("verifying it against the model")
-            verify_package(folder, name, found.model, found.tried, batches=TRIED, start=True, process=process).require()
+            modeless = [entry.name for entry in found.program.entries if not entry.knows_mode]
+            verify_package(
+                folder, name, found.model, found.tried, batches=TRIED, start=True, modeless=modeless, process=process
+            ).require()
             check_target(target, force=force)
             swap_in(folder, target)
     return Package(target, manifest, found.model, found.tried)

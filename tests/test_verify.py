@@ -184,6 +184,7 @@ def process():
         yield process
 
 
+METHODS, MODES = ("loss", "encode"), ("training", "evaluation")
 NAMES = (f"autoencoder_{number}" for number in itertools.count())  # a process imports one name once
 
 
@@ -213,6 +214,13 @@ def test_a_right_package_agrees_bit_for_bit(verified):
     assert ("sample", "training", 3, "own", "gradients") not in checked  # the model's sampler has none
     assert ("initial_weights", "any", 0, "own", "start") in checked
     found.require()
+
+
+def test_what_knows_no_mode_is_run_in_one_mode_with_each_of_the_weights(verified):
+    found = verified(modeless=["loss"])
+    tried = {name: {(check.weights, check.mode) for check in found.checks if check.entry == name} for name in METHODS}
+    assert tried["loss"] == {("own", "evaluation"), ("perturbed", "training")}
+    assert tried["encode"] == {(weights, mode) for weights in ("own", "perturbed") for mode in MODES}
 
 
 def test_a_batch_size_at_which_the_model_fails_is_noted(verified):

@@ -17,7 +17,7 @@ from torch import nn
 from hypergen_compiler.capture.statements import RETURNED, statements
 from hypergen_compiler.where import is_foreign, is_ours
 
-__all__ = ["RETURNED", "is_reflected", "is_transparent", "location", "naming_frame", "targets"]
+__all__ = ["is_reflected", "is_transparent", "location", "naming_frame", "targets"]
 
 TORCH = os.path.dirname(torch.__file__) + os.sep
 TRANSPARENT_WRAPPERS = frozenset(

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from hypergen_compiler.capture.warm import warmed
 from hypergen_compiler.errors import HyperGenError, Progress
 from hypergen_compiler.manifest import edited_files, read_manifest
 from hypergen_compiler.package import Package
@@ -131,7 +132,8 @@ def verify_folder(
     points, callers = points_of(manifest, model)
     notes += [f"{name} is not compared: it is a function that only the caller of the compiler has" for name in callers]
     progress("comparing the package with the model")
-    return with_notes(verify_package(path, manifest["name"], model, points, loss=manifest["loss"]), notes)
+    result = verify_package(path, manifest["name"], warmed(model, points), points, loss=manifest["loss"])
+    return with_notes(result, notes)
 
 
 def with_notes(verification: Verification, notes: list[str]) -> Verification:

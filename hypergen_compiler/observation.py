@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hypergen_compiler.capture.prepare import seeded
+from hypergen_compiler.capture.steps import shortened
 from hypergen_compiler.verify_worker import describe, observe, weighted_sum
 
 if TYPE_CHECKING:
@@ -79,8 +80,9 @@ def perturb(model: nn.Module, points: Sequence[EntryPoint], seed: int) -> None:
 
 
 def runs(model: nn.Module, point: EntryPoint) -> bool:
+    """Whether an entry point takes the model's weights; of a long loop, three iterations show it."""
     try:
-        with seeded(), torch.no_grad(), preserved_buffers(model):
+        with seeded(), torch.no_grad(), preserved_buffers(model), shortened():
             point.call(model, *point.example(RUN_BATCH))
     except Exception:
         return False

@@ -99,13 +99,15 @@ def publish(
     target = Path(os.path.realpath(out))
     name = package_name(name, target.name)
     check_target(target, force=force)
-    found = design(request, name, progress)
-    try:
-        return publish_design(found, request, target, name, force, progress)
-    except DatasetsDiffer as difference:
-        progress(f"giving each dataset a pass of its own, for one pass over several differs ({difference})")
-        request = replace(request, apart=True)
-        return publish_design(planned_again(found, request), request, target, name, force, progress)
+    with VerificationProcess() as process:
+        found = design(request, name, progress)
+        try:
+            return publish_design(found, request, target, name, force, progress, process)
+        except DatasetsDiffer as difference:
+            progress(f"giving each dataset a pass of its own, for one pass over several differs ({difference})")
+    request = replace(request, apart=True)
+    with VerificationProcess() as process:
+        return publish_design(planned_again(found, request), request, target, name, force, progress, process)
 
 
 class DatasetsDiffer(Exception):
@@ -113,26 +115,38 @@ class DatasetsDiffer(Exception):
 
 
 def publish_design(
-    found: Design, request: Request, target: Path, name: str, force: bool, progress: Progress
+    found: Design,
+    request: Request,
+    target: Path,
+    name: str,
+    force: bool,
+    progress: Progress,
+    process: VerificationProcess,
 ) -> Package:
     """Emits, verifies and publishes. Raises DatasetsDiffer if all is well but for the pass that datasets share."""
-    with VerificationProcess() as process:
-        progress("emitting the package")
-        files = formatted(emit(found.program, found.layout, found.plan))
-        manifest = describe_package(
-            found.program, found.layout, found.plan, found.points, request.origin, formatter(), files, found.recipe
+    progress("emitting the package")
+    files = formatted(emit(found.program, found.layout, found.plan))
+    manifest = describe_package(
+        found.program, found.layout, found.plan, found.points, request.origin, formatter(), files, found.recipe
+    )
+    with staged(files | {MANIFEST: manifest_text(manifest)}, target) as folder:
+        progress("verifying it against the model")
+        result = verify_package(
+            folder,
+            name,
+            found.model,
+            found.tried,
+            batches=TRIED,
+            start=True,
+            modeless=[entry.name for entry in found.program.entries if not entry.knows_mode],
+            loss=found.program.loss,
+            process=process,
         )
-        with staged(files | {MANIFEST: manifest_text(manifest)}, target) as folder:
-            progress("verifying it against the model")
-            loss = found.program.loss
-            result = verify_package(
-                folder, name, found.model, found.tried, batches=TRIED, start=True, loss=loss, process=process
-            )
-            if result.failures and all(check.what == "together" for check in result.failures):
-                raise DatasetsDiffer(result.failures[0].detail)
-            result.require()
-            check_target(target, force=force)
-            swap_in(folder, target)
+        if result.failures and all(check.what == "together" for check in result.failures):
+            raise DatasetsDiffer(result.failures[0].detail)
+        result.require()
+        check_target(target, force=force)
+        swap_in(folder, target)
     return Package(target, manifest, found.model, found.tried)
 
 

@@ -172,7 +172,8 @@ class Entry:
     `evaluation` is the entry of evaluation mode where the two modes are different programs, else None.
     `free_size` is the name of the second free size, `length` or `side`, where the entry point has one, and `other_size`
     a value of it besides the example's.
-    `differentiable` tells whether the first output carries a gradient to the weights.
+    `differentiable` tells whether the first output carries a gradient to the weights, `knows_mode` whether training
+    and evaluation differ in anything.
     """
 
     name: str
@@ -185,6 +186,7 @@ class Entry:
     other_size: int | None = None
     differentiable: bool = True
     draws_random_numbers: bool = False
+    knows_mode: bool = True
     evaluation: Entry | None = field(default=None, repr=False, compare=False)
 
     @property

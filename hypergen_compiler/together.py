@@ -75,7 +75,9 @@ def run_together(program: Program) -> Together:
     wanted = [entry for entry in program.entries if entry.name in (program.loss, program.sample)]
     reasons: dict[str, str] = {}
     while True:
-        refused = dict(found for entry in wanted for graph in entry.graphs for found in Pass(graph, small, names).refused())
+        refused = dict(
+            found for entry in wanted for graph in entry.graphs for found in Pass(graph, small, names).refused()
+        )
         if not refused:
             break
         reasons |= refused
@@ -146,7 +148,9 @@ class Pass:
             self.own[node] = frozenset().union(*(self.own[source] for source in own))
         else:
             for source in own:
-                self.problems.append((self.own[source], f"{name.rpartition('.')[2] or 'a call'} takes it at {node.meta.get('where')}"))
+                self.problems.append(
+                    (self.own[source], f"{name.rpartition('.')[2] or 'a call'} takes it at {node.meta.get('where')}")
+                )
 
     def layer(self, node: torch.fx.Node, name: str, own: list[torch.fx.Node]) -> Rewrite | None:
         """A layer that takes its small tensors in the places where they act on its result."""

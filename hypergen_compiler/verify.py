@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.prepare import seeded
-from hypergen_compiler.capture.warm import warmed
 from hypergen_compiler.compare import Comparison, compare_gradients, compare_outputs, compare_states
 from hypergen_compiler.observation import (
     buffers_of,
@@ -42,26 +41,29 @@ def verify_package(
     *,
     batches: Sequence[int] = BATCHES,
     start: bool = False,
+    modeless: Collection[str] = (),
     loss: str | None = None,
     process: VerificationProcess | None = None,
 ) -> Verification:
     """Runs the package in `folder`, called `name`, and `model`, and compares outputs, gradients and states.
 
     In training and evaluation mode, at each batch size, with the model's own weights and with perturbed ones. With
-    `start` also that the package starts from the model's present weights and buffers. Given the name of the `loss`, also
-    that a pass over several datasets does what one over each would, where the package has such a pass. A batch size at which the model
-    itself fails is skipped with a note; a model without values, or too large to run here, is not compared at all. The
-    model is left as it was. Raises HG602 if the package does not import.
+    `start` also that the package starts from the model's present weights and buffers. Entry points among `modeless`, of
+    which a recording has shown that the mode changes nothing, are run in one mode with each of the weights. Given the
+    name of the `loss`, also that a pass over several datasets does what one over each would, where the package has such
+    a pass. A batch size at which the model itself fails is skipped with a note; a model without values, or too large to
+    run here, is not compared at all. The model is left as it was. Raises HG602 if the package does not import.
     """
     notes: list[str] = []
-    model = warmed(model, entry_points)
     with nullcontext(process) if process else VerificationProcess() as worker:
         worker.load(folder, name)
         if needs_faking(model):
             return Verification((), ("not compared with the model, which has no values or is too large to run here",))
         with preserved(model):
-            checks = compare_all(worker, model, entry_points, batches, start, notes)
-            checks += [check for point in entry_points if point.name == loss for check in compare_together(worker, point)]
+            checks = compare_all(worker, model, entry_points, batches, start, modeless, notes)
+            checks += [
+                check for point in entry_points if point.name == loss for check in compare_together(worker, point)
+            ]
     return Verification(tuple(checks), tuple(notes))
 
 
@@ -71,6 +73,7 @@ def compare_all(
     entry_points: Sequence[EntryPoint],
     batches: Sequence[int],
     start: bool,
+    modeless: Collection[str],
     notes: list[str],
 ) -> list[Check]:
     """The checks of every entry point; they leave the model's weights changed."""
@@ -84,7 +87,7 @@ def compare_all(
             checks.append(Check("pack", "any", 0, weights, "run", False, False, str(failure)))
             continue
         for point in entry_points:
-            for training in (True, False):
+            for training in (weights == "perturbed",) if point.name in modeless else (True, False):
                 checks += compare_calls(worker, model, point, weights, training, batches, notes)
     return checks
 

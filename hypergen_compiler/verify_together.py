@@ -64,7 +64,9 @@ def summary(hypernetwork: torch.nn.Module, state: Any, loss: Tensor, penalty: Te
     return {
         "output": [loss.detach(), penalty.detach()],
         "gradients": dict(zip(names, gradients, strict=True)),
-        "state": {name: buffer.detach().clone() for name, buffer in state.tensors().items() if buffer.is_floating_point()},
+        "state": {
+            name: buffer.detach().clone() for name, buffer in state.tensors().items() if buffer.is_floating_point()
+        },
     }
 
 

@@ -225,6 +225,15 @@ def test_help_does_not_wait_for_torch():
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
 
 
+def test_the_command_rarely_looks_for_garbage_and_not_at_its_end():
+    script = (
+        "import gc, sys; from hypergen_compiler.cli import main; sys.argv[1:] = ['--version']\n"
+        "try: main()\n"
+        "except SystemExit: sys.exit(gc.get_threshold()[0] < 100_000 or gc.get_freeze_count() == 0)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
 def test_the_module_is_the_command():
     done = subprocess.run(
         [sys.executable, "-m", "hypergen_compiler", "--version"], capture_output=True, text=True, check=True, cwd=ROOT

@@ -205,7 +205,10 @@ def test_a_batch_norm_that_cannot_tell_datasets_apart_rules_the_pass_out():
 def test_layers_holds_what_the_model_calls_and_nothing_else():
     found = designed(Layers(nn.Linear(6, 8), nn.Tanh()), lambda n: torch.randn(n, 6))
     text = emit(found.program, found.layout, found.plan)["layers.py"].decode()
-    assert [line.split("(")[0] for line in text.splitlines() if line.startswith("def ")] == ["def per_item", "def linear"]
+    assert [line.split("(")[0] for line in text.splitlines() if line.startswith("def ")] == [
+        "def per_item",
+        "def linear",
+    ]
 
 
 def test_datasets_of_one_pass_have_one_size(tmp_path):

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from hypergen_compiler.capture.entry import EntryPoint, entry_points
+from hypergen_compiler.capture.steps import steps
 from hypergen_compiler.compare import compare_gradients, compare_outputs, compare_states
 from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.observation import perturb
 from hypergen_compiler.verification import Verification
 from hypergen_compiler.verify import verify_package
 from hypergen_compiler.verify_alone import run_package
@@ -184,6 +186,7 @@ def process():
         yield process
 
 
+METHODS, MODES = ("loss", "encode"), ("training", "evaluation")
 NAMES = (f"autoencoder_{number}" for number in itertools.count())  # a process imports one name once
 
 
@@ -215,6 +218,13 @@ def test_a_right_package_agrees_bit_for_bit(verified):
     found.require()
 
 
+def test_what_knows_no_mode_is_run_in_one_mode_with_each_of_the_weights(verified):
+    found = verified(modeless=["loss"])
+    tried = {name: {(check.weights, check.mode) for check in found.checks if check.entry == name} for name in METHODS}
+    assert tried["loss"] == {("own", "evaluation"), ("perturbed", "training")}
+    assert tried["encode"] == {(weights, mode) for weights in ("own", "perturbed") for mode in MODES}
+
+
 def test_a_batch_size_at_which_the_model_fails_is_noted(verified):
     found = verified()
     assert all(
@@ -242,6 +252,12 @@ def test_the_model_and_the_random_state_are_left_alone(verified, model):
     assert model.training and not model.norm.training and model.norm.running_mean is buffer
     assert torch.equal(model.encoder.weight.grad, torch.ones(3, 4)) and model.decoder.weight.grad is None
     assert torch.equal(torch.get_rng_state(), random_state) and random.getstate() == numbers
+
+
+def test_a_long_loop_is_not_run_out_to_see_whether_weights_are_taken(model):
+    ran = []
+    perturb(model, [EntryPoint("sample", lambda model, n: ran.extend(steps(1000)), lambda n: (n,))], 0)
+    assert ran == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

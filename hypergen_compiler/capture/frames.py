@@ -6,8 +6,6 @@ the right side of an assignment. On Python 3.10, which has no positions, results
 
 from __future__ import annotations
 
-import ast
-import linecache
 import os
 from functools import cache
 from types import CodeType, FrameType
@@ -16,12 +14,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from hypergen_compiler.capture.statements import RETURNED, statements
 from hypergen_compiler.where import is_foreign, is_ours
 
-__all__ = ["RETURNED", "is_reflected", "is_transparent", "location", "naming_frame", "targets"]
+__all__ = ["is_reflected", "is_transparent", "location", "naming_frame", "targets"]
 
 TORCH = os.path.dirname(torch.__file__) + os.sep
-RETURNED = "return"
 TRANSPARENT_WRAPPERS = frozenset(
     "_call_impl _wrapped_call_impl inner decorate_context wrapper handle_torch_function checkpoint _fn apply fn".split()
 )
@@ -71,7 +69,7 @@ def targets(frame: FrameType) -> Any:
     positions = instruction_positions(frame.f_code)
     if not positions:
         return None
-    return assignments(frame.f_code.co_filename).get(positions[frame.f_lasti // 2])
+    return statements(frame.f_code).targets.get(positions[frame.f_lasti // 2])
 
 
 def is_reflected(frame: FrameType) -> bool:
@@ -79,76 +77,9 @@ def is_reflected(frame: FrameType) -> bool:
     positions = instruction_positions(frame.f_code)
     if not positions:
         return False
-    return positions[frame.f_lasti // 2] in numbers_first(frame.f_code.co_filename)
-
-
-@cache
-def numbers_first(file: str) -> frozenset[tuple[int | None, ...]]:
-    """The spans of all operations of a file whose left side is a number and whose right side is none."""
-    operations = (node for node in ast.walk(syntax_tree(file)) if isinstance(node, ast.BinOp))
-    return frozenset(span(node) for node in operations if is_number(node.left) and not is_number(node.right))
-
-
-def is_number(node: ast.expr) -> bool:
-    if isinstance(node, ast.UnaryOp):
-        return is_number(node.operand)
-    if isinstance(node, ast.BinOp):
-        return is_number(node.left) and is_number(node.right)
-    return isinstance(node, ast.Constant) and isinstance(node.value, int | float)
-
-
-@cache
-def syntax_tree(file: str) -> ast.Module:
-    try:
-        return ast.parse("".join(linecache.getlines(file)))
-    except SyntaxError:
-        return ast.Module([], [])
+    return positions[frame.f_lasti // 2] in statements(frame.f_code).reflected
 
 
 @cache
 def instruction_positions(code: CodeType) -> tuple[Any, ...]:
     return tuple(code.co_positions()) if hasattr(code, "co_positions") else ()
-
-
-@cache
-def assignments(file: str) -> dict[tuple[int | None, ...], Any]:
-    """{span of an expression: what it is assigned to} for every statement of a file."""
-    found: dict[tuple[int | None, ...], Any] = {}
-    for node in ast.walk(syntax_tree(file)):
-        if isinstance(node, ast.Assign):
-            assign(found, node.value, names_of(node.targets[0]))
-            if isinstance(node.targets[0], ast.Tuple | ast.List):
-                found[span(node.targets[0])] = names_of(node.targets[0])
-        elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value:
-            assign(found, node.value, names_of(node.target))
-        elif isinstance(node, ast.AugAssign):
-            found[span(node)] = names_of(node.target)
-        elif isinstance(node, ast.Return) and node.value and not isinstance(node.value, ast.Tuple):
-            assign(found, node.value, RETURNED)
-        elif isinstance(node, ast.Lambda):
-            assign(found, node.body, RETURNED)
-    return found
-
-
-def assign(found: dict[tuple[int | None, ...], Any], value: ast.expr, names: Any) -> None:
-    found[span(value)] = names
-    if isinstance(names, list) and isinstance(value, ast.Tuple) and len(value.elts) == len(names):
-        for element, name in zip(value.elts, names, strict=True):
-            assign(found, element, name)
-    if isinstance(value, ast.IfExp):
-        assign(found, value.body, names)
-        assign(found, value.orelse, names)
-
-
-def span(node: Any) -> tuple[int | None, ...]:
-    return (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset)
-
-
-def names_of(target: ast.expr) -> Any:
-    if isinstance(target, ast.Name):
-        return target.id
-    if isinstance(target, ast.Attribute):
-        return target.attr
-    if isinstance(target, ast.Tuple | ast.List):
-        return [names_of(element) for element in target.elts]
-    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.fx
@@ -17,9 +18,9 @@ from hypergen_compiler.capture.graph import build_graph, nodes_in
 from hypergen_compiler.capture.inputs import describe_inputs, find_vocabularies
 from hypergen_compiler.capture.modes import merge_modes
 from hypergen_compiler.capture.record import record_mode
-from hypergen_compiler.capture.tape import Tape, same_values
+from hypergen_compiler.capture.tape import Tape, fill, same_values
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning
-from hypergen_compiler.program import Buffer, Dimension, Entry, Extent, Input, Module, Parameter, Program
+from hypergen_compiler.program import Buffer, Choice, Dimension, Entry, Extent, Input, Module, Parameter, Program
 
 __all__ = ["batch_sizes", "capture"]
 
@@ -129,7 +130,15 @@ def make_entry(
         differentiable=tape.differentiable,
         draws_random_numbers=any(node.meta.get("random") for node in graph.nodes),
         evaluation=evaluation,
+        knows_mode=evaluation is not None or knows_mode(graph, output),
     )
+
+
+def knows_mode(graph: torch.fx.Graph, output: Any) -> bool:
+    """Whether anything in a program of both modes is chosen by the mode."""
+    leaves: list[Any] = []
+    fill((output, [(node.args, node.kwargs) for node in graph.nodes]), leaves.append)
+    return any(isinstance(leaf, Choice) for leaf in leaves) or any(node.meta.get("mode") for node in graph.nodes)
 
 
 def usual(dimension: Dimension | Extent) -> Dimension:

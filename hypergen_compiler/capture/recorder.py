@@ -116,17 +116,27 @@ class Recorder(TorchFunctionMode):
         short = getattr(function, "__name__", "")
         if short == "__get__" and function.__self__.__name__ in DESCRIPTIONS:
             return function(*args, **kwargs)
-        frame = sys._getframe(1)
+        if not self.with_scopes:
+            return self.recorded(function, short, args, kwargs, sys._getframe(1))
+        sys.setprofile(None)  # it is for the user's frames; to be told of every one of ours takes long
+        try:
+            return self.recorded(function, short, args, kwargs, sys._getframe(1))
+        finally:
+            sys.setprofile(self.profile)
+
+    def recorded(self, function, short, args, kwargs, frame: FrameType) -> Any:
+        """Makes a call and writes it down; `frame` is what called it."""
+        name, where = qualified_name(function), frames.location(frame)
         used = tensors((args, kwargs))
-        refuse_unseen(qualified_name(function), used, frames.location(frame), autocast=self.autocast)
+        refuse_unseen(name, used, where, autocast=self.autocast)
         call = Call(
             function,
-            qualified_name(function),
+            name,
             fill(spread_size(short, args), self.argument),
             fill(dict(kwargs), self.argument),
             grad=torch.is_grad_enabled(),
             iteration=current_iteration(),
-            where=frames.location(frame),
+            where=where,
         )
         versions = [version_of(tensor) for tensor in used]
         generator = torch.get_rng_state()

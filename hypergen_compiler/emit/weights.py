@@ -29,9 +29,7 @@ def all_records(program: Program, layout: ParameterLayout) -> dict[str, Records]
     }
 
 
-def weights(
-    program: Program, layout: ParameterLayout, records: dict[str, Records], together: bool = False
-) -> str:
+def weights(program: Program, layout: ParameterLayout, records: dict[str, Records], together: bool = False) -> str:
     """The file's text; `together` adds what makes the weights of several datasets for one pass."""
     tree, state = records["w"], records["state"]
     names = buffer_attributes(program, state)

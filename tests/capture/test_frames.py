@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from hypergen_compiler.capture.frames import RETURNED, is_reflected, is_transparent, location, targets
+from hypergen_compiler.capture.frames import is_reflected, is_transparent, location, targets
+from hypergen_compiler.capture.statements import RETURNED, statements
 
 from ..programs import captured, definition, emitted_model, names
 
@@ -106,6 +107,49 @@ def test_libraries_lambdas_and_comprehensions_are_no_scopes():
     assert is_transparent((lambda: 0).__code__)
     assert is_transparent(pytest.importorskip("random").shuffle.__code__)
     assert is_transparent(captured.__code__) is False
+
+
+@needs_positions
+def test_a_file_that_changed_since_its_import_gives_other_names_or_none(tmp_path):
+    source = 'def function(x):\n    """What it does."""\n    hidden = x()\n    return hidden\n'
+    for changed in ("", 'x = """\n', "(\n", source.replace("hidden", "latent")):
+        path = tmp_path / f"changed_{len(changed)}.py"
+        path.write_text(changed)
+        scope = {}
+        exec(compile(source, str(path), "exec"), scope)
+        assert asked(targets, scope["function"]) == (["latent"] if "latent" in changed else [None])
+
+
+@needs_positions
+def test_only_the_function_itself_is_read():
+    code = Probe.__call__.__code__
+    spans = statements(code).targets
+    assert spans and all(code.co_firstlineno < span[0] < code.co_firstlineno + 4 for span in spans)
+
+
+@needs_positions
+def test_functions_that_are_indented_decorated_or_nested():
+    def same(function):
+        return function
+
+    class Owner:
+        @same
+        @staticmethod
+        def method(x):
+            text = "é", x()
+            é, plain = x(), [element := x() for _ in range(1)]
+
+            def nested(x):
+                inner = 2 * x
+                return (
+                    inner
+                    + x
+                )  # fmt: skip
+
+            return nested(x), (lambda one: one())(x), text, plain, é, element
+
+    assert asked(targets, Owner.method)[1:] == ["é", "element", "inner", RETURNED, RETURNED]
+    assert asked(is_reflected, Owner.method)[3:] == [True, False, False]
 
 
 class Names(nn.Module):

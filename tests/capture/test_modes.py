@@ -9,6 +9,8 @@ from hypergen_compiler.capture.modes import merge_modes
 from hypergen_compiler.capture.record import record_mode
 from hypergen_compiler.program import Choice
 
+from ..programs import captured
+
 SIZES = (11, 5, 7)
 
 
@@ -44,6 +46,22 @@ def test_numbers_and_nones_become_choices():
     (clamp,) = merge_modes(*tapes(Module(forward))).calls
     assert clamp.args[1] == Choice(0.1, 0.2)
     assert clamp.kwargs == {"max": Choice(1.0, None)}
+
+
+@pytest.mark.parametrize(
+    ("model", "knows"),
+    [
+        (nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)), False),
+        (nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.3)), True),
+        (nn.BatchNorm1d(4, affine=False, track_running_stats=False), False),
+        (Module(lambda self, x: self.norm(x).detach() * 0 + x, norm=nn.BatchNorm1d(4)), True),
+        (Module(lambda self, x: x.sin() if self.training else x.cos()), True),
+        (Module(lambda self, x: (x.sin(), 1.0 if self.training else 2.0)), True),
+    ],
+    ids=["no layer of it", "dropout", "BatchNorm without state", "BatchNorm", "two programs", "a returned number"],
+)
+def test_whether_a_program_knows_the_mode(model, knows):
+    assert captured(model, torch.rand(3, 4)).entries[0].knows_mode is knows
 
 
 def test_what_training_alone_counts_is_kept_and_marked():

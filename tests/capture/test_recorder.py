@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,24 @@ def recorded(function, x=None):
 )
 def test_functions_have_the_names_that_users_write(function, name):
     assert qualified_name(function) == name
+
+
+def test_recorded_calls_are_not_profiled_and_what_runs_between_them_is():
+    profiles = []
+
+    class Doubled(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            profiles.append(sys.getprofile())
+            return x * 2
+
+    def forward(self, x):
+        y = Doubled.apply(x)
+        profiles.append(sys.getprofile())
+        return y
+
+    recorded(forward)
+    assert profiles[0] is None and profiles[1] is not None
 
 
 def test_tensors_are_weights_buffers_inputs_constants_or_values():

@@ -1,0 +1,116 @@
+"""What the statements of a function give names to, from its source's syntax tree."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+from functools import cache
+from tokenize import TokenError
+from types import CodeType
+from typing import Any, NamedTuple
+
+__all__ = ["RETURNED", "Span", "Statements", "statements"]
+
+RETURNED = "return"
+Span = tuple[int | None, ...]  # first line, last line, first column, last column
+
+
+class Statements(NamedTuple):
+    """`targets`: what each expression is assigned to; `reflected`: operations of a number and something else."""
+
+    targets: dict[Span, Any]
+    reflected: frozenset[Span]
+
+
+def statements(code: CodeType) -> Statements:
+    """The statements of a piece of code, and maybe others of its file.
+
+    A target is a name, a list of names, RETURNED, or None. Where no source is found there are no statements.
+    """
+    if code.co_name.startswith("<"):  # a lambda or comprehension, which starts in the middle of a statement
+        return statements_of_file(code.co_filename)
+    return statements_of_block(code.co_filename, code.co_firstlineno)
+
+
+@cache
+def statements_of_file(file: str) -> Statements:
+    return read(syntax_tree("".join(linecache.getlines(file))) or ast.Module([], []))
+
+
+@cache
+def statements_of_block(file: str, first_line: int) -> Statements:
+    """Those of the function or class that starts in that line: whole files take long to parse."""
+    block = block_from(linecache.getlines(file)[first_line - 1 :])
+    indented = block[:1].isspace()
+    before = "\n" * (first_line - 2) + "if True:\n" if indented else "\n" * (first_line - 1)
+    tree = syntax_tree(before + block)
+    return read(tree) if block and tree else statements_of_file(file)
+
+
+def block_from(lines: list[str]) -> str:
+    """The function or class that starts in the first line, nothing where the lines are no Python."""
+    try:
+        return "".join(inspect.getblock(lines)) if lines else ""
+    except (SyntaxError, TokenError):
+        return ""
+
+
+def syntax_tree(source: str) -> ast.Module | None:
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return None
+
+
+def read(tree: ast.Module) -> Statements:
+    found: dict[Span, Any] = {}
+    reflected = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            assign(found, node.value, names_of(node.targets[0]))
+            if isinstance(node.targets[0], ast.Tuple | ast.List):
+                found[span(node.targets[0])] = names_of(node.targets[0])
+        elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value:
+            assign(found, node.value, names_of(node.target))
+        elif isinstance(node, ast.AugAssign):
+            found[span(node)] = names_of(node.target)
+        elif isinstance(node, ast.Return) and node.value and not isinstance(node.value, ast.Tuple):
+            assign(found, node.value, RETURNED)
+        elif isinstance(node, ast.Lambda):
+            assign(found, node.body, RETURNED)
+        elif isinstance(node, ast.BinOp) and is_number(node.left) and not is_number(node.right):
+            reflected.append(span(node))
+    return Statements(found, frozenset(reflected))
+
+
+def is_number(node: ast.expr) -> bool:
+    if isinstance(node, ast.UnaryOp):
+        return is_number(node.operand)
+    if isinstance(node, ast.BinOp):
+        return is_number(node.left) and is_number(node.right)
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float)
+
+
+def assign(found: dict[Span, Any], value: ast.expr, names: Any) -> None:
+    found[span(value)] = names
+    if isinstance(names, list) and isinstance(value, ast.Tuple) and len(value.elts) == len(names):
+        for element, name in zip(value.elts, names, strict=True):
+            assign(found, element, name)
+    if isinstance(value, ast.IfExp):
+        assign(found, value.body, names)
+        assign(found, value.orelse, names)
+
+
+def span(node: Any) -> Span:
+    return (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset)
+
+
+def names_of(target: ast.expr) -> Any:
+    if isinstance(target, ast.Name):
+        return target.id
+    if isinstance(target, ast.Attribute):
+        return target.attr
+    if isinstance(target, ast.Tuple | ast.List):
+        return [names_of(element) for element in target.elts]
+    return None

@@ -18,6 +18,7 @@ CODES: dict[str, str] = {
     "HG105": "a setting is not `key=value`, or the budget is not a size",
     "HG106": "the name is not a usable package name",
     "HG107": "the recipe or one of its settings is not understood",
+    "HG108": "pyproject.toml cannot be read, or a table below `[tool.hypergen]` is not understood",
     "HG201": "the model has no such method",
     "HG202": "the entry point fails on the example",
     "HG203": "the batch size is baked into the model",

@@ -19,10 +19,12 @@ from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.errors import HyperGenError, Progress
 from hypergen_compiler.formatting import formatted, formatter
 from hypergen_compiler.layout import ParameterLayout, lay_out
-from hypergen_compiler.manifest import MANIFEST, Origin, describe_package, manifest_text
+from hypergen_compiler.manifest import describe_package
+from hypergen_compiler.origin import Origin
 from hypergen_compiler.package import Package
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.plan import plan as make_plan
+from hypergen_compiler.pristine import with_record
 from hypergen_compiler.program import Program
 from hypergen_compiler.publish import check_target, staged, swap_in
 from hypergen_compiler.recipe_entries import RecipeEntries, chosen_recipe, sampler
@@ -31,7 +33,7 @@ from hypergen_compiler.source import describe_model
 from hypergen_compiler.verify import verify_package
 from hypergen_compiler.verify_process import VerificationProcess
 
-__all__ = ["Design", "Request", "design", "ignore", "package_name", "publish"]
+__all__ = ["Build", "Design", "Request", "build", "design", "ignore", "package_name", "publish"]
 
 CRITIC_LOSS = "critic_loss"  # the entry point that trains a recipe's critic
 TRIED = (1, 3)  # batch sizes before publishing; entry points are recorded at others
@@ -72,6 +74,20 @@ class Design:
         return self.points + tuple(at_size(p, sizes[p.name]) for p in self.points if p.name in sizes)
 
 
+@dataclass(frozen=True)
+class Build:
+    """A package before it is written: `files` are all of it, its manifest and the record of its texts included."""
+
+    design: Design
+    manifest: Mapping[str, Any]
+    files: Mapping[str, bytes]
+
+    def verify(self, folder: Path, process: VerificationProcess | None = None) -> None:
+        """Compares the files, which lie in `folder`, with the model. Raises HG601 if they disagree."""
+        name, model, points = self.manifest["name"], self.design.model, self.design.tried
+        verify_package(folder, name, model, points, batches=TRIED, start=True, process=process).require()
+
+
 def at_size(point: EntryPoint, size: int) -> EntryPoint:
     return replace(point, example=lambda n: point.example(n, size))
 
@@ -93,18 +109,24 @@ def publish(
     name = package_name(name, target.name)
     check_target(target, force=force)
     with VerificationProcess() as process:
-        found = design(request, name, progress)
-        progress("emitting the package")
-        files = formatted(emit(found.program, found.layout, found.plan))
-        manifest = describe_package(
-            found.program, found.layout, found.plan, found.points, request.origin, formatter(), files, found.recipe
-        )
-        with staged(files | {MANIFEST: manifest_text(manifest)}, target) as folder:
+        built = build(request, name, progress)
+        with staged(built.files, target) as folder:
             progress("verifying it against the model")
-            verify_package(folder, name, found.model, found.tried, batches=TRIED, start=True, process=process).require()
+            built.verify(folder, process)
             check_target(target, force=force)
             swap_in(folder, target)
-    return Package(target, manifest, found.model, found.tried)
+    return Package(target, built.manifest, built.design.model, built.design.tried)
+
+
+def build(request: Request, name: str, progress: Progress = ignore) -> Build:
+    """The package in memory, unverified."""
+    found = design(request, name, progress)
+    progress("emitting the package")
+    files = formatted(emit(found.program, found.layout, found.plan))
+    manifest = describe_package(
+        found.program, found.layout, found.plan, found.points, request.origin, formatter(), files, found.recipe
+    )
+    return Build(found, manifest, with_record(files, manifest))
 
 
 def design(request: Request, name: str, progress: Progress = ignore) -> Design:

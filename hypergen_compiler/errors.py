@@ -39,10 +39,13 @@ CODES: dict[str, str] = {
     "HG502": "the output folder holds something that HyperGen did not write",
     "HG503": "files in the output folder were edited since HyperGen wrote them",
     "HG504": "the folder is not a package that HyperGen wrote",
+    "HG505": "what HyperGen wrote is no longer known, which a copy or a merge has to start from",
+    "HG506": "a tool that is needed is not installed",
     "HG601": "the emitted package does not agree with the model",
     "HG602": "the emitted package fails to import or run",
     "HG603": "the model cannot be rebuilt from the manifest",
     "HG604": "training data cannot be read",
+    "HG605": "the package fails its own tests",
     "HG901": "HyperGen contradicts itself",
 }
 

@@ -18,7 +18,7 @@ from hypergen_compiler.errors import HyperGenError, HyperGenWarning
 __all__ = ["CHECK_FAILED", "WRONG_INPUT", "answer", "report", "reported", "tell"]
 
 CHECK_FAILED, WRONG_INPUT = 1, 2
-DISAGREEMENTS = ("HG601", "HG602")
+DISAGREEMENTS = ("HG601", "HG602", "HG605")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hypergen_compiler.cli_project import project_targets
+from hypergen_compiler.cli_project import listed_target, project_targets
 from hypergen_compiler.terminal import CHECK_FAILED, report, reported, tell
 
 __all__ = ["COMMANDS"]
@@ -26,7 +26,7 @@ def diff_command(folder: FolderArgument, source: MovedArgument = None) -> None:
         from hypergen_compiler.recompile import drift_of
         from hypergen_compiler.show_drift import show_drift
 
-        found = drift_of(folder, tell, source=source)
+        found = drift_of(folder, tell, source=source, target=listed_target(folder, source))
         report(show_drift(found))
     if found:
         raise typer.Exit(CHECK_FAILED)
@@ -46,7 +46,7 @@ def folder_lines(folder: Path, source: str | None) -> list[str]:
     from hypergen_compiler.recompile import drift_of
     from hypergen_compiler.show_drift import drift_lines
 
-    return drift_lines(folder, drift_of(folder, tell, source=source))
+    return drift_lines(folder, drift_of(folder, tell, source=source, target=listed_target(folder, source)))
 
 
 def project_lines(context: typer.Context) -> list[str]:
@@ -64,4 +64,31 @@ def project_lines(context: typer.Context) -> list[str]:
     return lines
 
 
-COMMANDS = {"diff": diff_command, "check": check_command}
+def vendor_command(
+    folder: FolderArgument,
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="folder in another project, named as the copy")],
+) -> None:
+    """Copy a package into another project, once it passes its own tests there with torch alone."""
+    with reported():
+        from hypergen_compiler.show import show_vendored
+        from hypergen_compiler.vendor import vendor
+
+        report(show_vendored(vendor(folder, destination, tell)))
+
+
+def update_command(
+    folder: Annotated[Path, typer.Argument(metavar="DEST", help="folder of a compiled or vendored package")],
+    source: MovedArgument = None,
+) -> None:
+    """Compile a package again and merge the result with what was edited; exit status 1 if there are conflicts."""
+    with reported():
+        from hypergen_compiler.show_update import show_update
+        from hypergen_compiler.update import update
+
+        found = update(folder, tell, source=source, target=listed_target(folder, source))
+        report(show_update(found, folder))
+    if found.conflicts:
+        raise typer.Exit(CHECK_FAILED)
+
+
+COMMANDS = {"diff": diff_command, "check": check_command, "vendor": vendor_command, "update": update_command}

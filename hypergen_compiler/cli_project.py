@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hypergen_compiler.origin import Origin
     from hypergen_compiler.project import Target
 
-__all__ = ["compile_and_show", "named_target", "project_targets"]
+__all__ = ["compile_and_show", "listed_target", "named_target", "project_targets"]
 
 
 def named_target(name: str | None, out: Path | None, origin: Origin) -> tuple[Target, ...]:
@@ -37,6 +37,17 @@ def project_targets(context: typer.Context) -> tuple[Target, ...]:
     project = find_project(Path.cwd())
     os.chdir(project.parent)
     return targets_in(project.read_text())
+
+
+def listed_target(folder: Path, source: str | None) -> Target | None:
+    """A folder's table in the current folder's pyproject.toml, if it has one and no `source` was named instead."""
+    from hypergen_compiler.project import PROJECT, tables_in, targets_in
+
+    project = Path(PROJECT)
+    if source is not None or not project.is_file() or not tables_in(project.read_text()):
+        return None
+    listed = targets_in(project.read_text())
+    return next((target for target in listed if target.out.resolve() == folder.resolve()), None)
 
 
 def is_given(context: typer.Context, name: str) -> bool:

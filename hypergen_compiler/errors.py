@@ -40,7 +40,7 @@ CODES: dict[str, str] = {
     "HG503": "files in the output folder were edited since HyperGen wrote them",
     "HG504": "the folder is not a package that HyperGen wrote",
     "HG505": "what HyperGen wrote is no longer known, which a copy or a merge has to start from",
-    "HG506": "a tool that is needed is not installed",
+    "HG506": "a tool that is needed is not installed or fails",
     "HG601": "the emitted package does not agree with the model",
     "HG602": "the emitted package fails to import or run",
     "HG603": "the model cannot be rebuilt from the manifest",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BASE",
+    "IGNORED",
     "MANIFEST",
     "describe_package",
     "digest",

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.manifest import BASE, MANIFEST, digest, manifest_text
 
-__all__ = ["Pristine", "is_text", "read_record", "with_record"]
+__all__ = ["Pristine", "is_text", "known_record", "read_record", "with_record"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,18 @@ def read_record(manifest: Mapping[str, Any], disk: Mapping[str, bytes]) -> Prist
     if archived:
         digests[BASE] = digest(disk[BASE])
     return Pristine(manifest, digests, {**unedited, **(texts or {})}, archived)
+
+
+def known_record(manifest: Mapping[str, Any], disk: Mapping[str, bytes]) -> Pristine:
+    """`read_record`, where the archive is needed. Raises HG505 if it is lost."""
+    pristine = read_record(manifest, disk)
+    if not pristine.archived:
+        raise HyperGenError(
+            "HG505",
+            f"{BASE} is missing or damaged, and with it what HyperGen wrote",
+            remedy="Restore it, as from version control, or compile the package again into another folder.",
+        )
+    return pristine
 
 
 def is_text(content: bytes) -> bool:

@@ -18,7 +18,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["PROJECT", "Target", "find_project", "targets_in"]
+__all__ = ["PROJECT", "Target", "find_project", "tables_in", "targets_in"]
 
 PROJECT = "pyproject.toml"
 # An option's name on the command line, that of the field of `Origin`, and the type of its value.
@@ -60,13 +60,8 @@ def find_project(start: Path) -> Path:
 
 def targets_in(text: str) -> tuple[Target, ...]:
     """The packages that a pyproject.toml lists, in its order. Raises HG108."""
-    try:
-        tables = tomllib.loads(text).get("tool", {}).get("hypergen", {})
-    except tomllib.TOMLDecodeError as error:
-        raise HyperGenError(
-            "HG108", f"{PROJECT} is no TOML: {error}", where=PROJECT, remedy="Correct this line."
-        ) from None
-    if not isinstance(tables, dict) or not tables:
+    tables = tables_in(text)
+    if not tables:
         raise HyperGenError(
             "HG108",
             f"{PROJECT} lists no packages",
@@ -78,6 +73,16 @@ def targets_in(text: str) -> tuple[Target, ...]:
         if any(one.out == earlier.out for earlier in targets[:number]):
             raise Place(text, str(one.name)).error("has the same `out` as another", "Give each a folder of its own.")
     return targets
+
+
+def tables_in(text: str) -> dict[str, Any]:
+    """What a pyproject.toml holds below `[tool.hypergen]`, unchecked. Raises HG108 if it is no TOML."""
+    try:
+        tables = tomllib.loads(text).get("tool", {}).get("hypergen", {})
+    except tomllib.TOMLDecodeError as error:
+        remedy = "Correct this line."
+        raise HyperGenError("HG108", f"{PROJECT} is no TOML: {error}", where=PROJECT, remedy=remedy) from None
+    return tables if isinstance(tables, dict) else {}
 
 
 @dataclass(frozen=True)

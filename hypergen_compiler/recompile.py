@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hypergen_compiler.drift import Drift, find_drift
 from hypergen_compiler.errors import HyperGenError, Progress
-from hypergen_compiler.manifest import files_in, read_manifest
-from hypergen_compiler.origin import Origin, origin_of
+from hypergen_compiler.manifest import MANIFEST, files_in, read_manifest
+from hypergen_compiler.origin import origin_of
 from hypergen_compiler.pipeline import Build, build
 from hypergen_compiler.pristine import read_record
 from hypergen_compiler.project import Target
 from hypergen_compiler.request import request
+from hypergen_compiler.vendored import vendored_files
 
 __all__ = ["drift_of", "read_folder", "recompiled"]
 
@@ -25,24 +28,31 @@ def drift_of(folder: Path, progress: Progress, *, source: str | None = None, tar
     of the model's. Raises HG504 if the folder is no package, HG603 if it cannot be compiled again.
     """
     manifest, disk = read_manifest(folder), read_folder(folder)
-    if target is not None:
-        manifest = {**manifest, "name": target.name}
-    built = recompiled(manifest, origin_of(manifest, source) if target is None else target.origin, progress)
-    return find_drift(read_record(read_manifest(folder), disk), disk, built.files)
+    built = recompiled(manifest, progress, source=source, target=target)
+    return find_drift(read_record(manifest, disk), disk, built.files)
 
 
-def recompiled(manifest: Mapping[str, Any], origin: Origin, progress: Progress) -> Build:
-    """A package compiled again under its name. Raises HG603 if its model or example cannot be found."""
+def recompiled(
+    manifest: Mapping[str, Any], progress: Progress, *, source: str | None = None, target: Target | None = None
+) -> Build:
+    """A package compiled again, as `drift_of` describes. Raises HG603 if its model or example cannot be found."""
+    origin = origin_of(manifest, source) if target is None else target.origin
+    name = manifest["name"] if target is None else target.name
     try:
         asked = request(origin, progress)
     except HyperGenError as error:
         raise HyperGenError(
             "HG603",
-            f"{manifest['name']} cannot be compiled again from {origin.source}: {error.what}",
+            f"{name} cannot be compiled again from {origin.source}: {error.what}",
             where=error.where,
             remedy=error.remedy,
         ) from error
-    return build(asked, manifest["name"], progress)
+    if "vendored" not in manifest:
+        return build(asked, name, progress)
+    there = manifest["vendored"]
+    built = build(asked, there["name"], progress)
+    files = vendored_files(built.files, built.manifest, there["path"])
+    return replace(built, files=files, manifest=json.loads(files[MANIFEST]))
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:

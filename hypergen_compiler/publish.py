@@ -53,7 +53,7 @@ def check_contents(out: Path) -> None:
         raise HyperGenError(
             "HG503",
             f"{listed(edited)} in {out.name} changed since HyperGen wrote the folder",
-            remedy="Keep your edits by naming another folder; `--force` replaces the whole folder and they are lost.",
+            remedy="`hypergen update` keeps your edits, and so does another folder; with `--force` they are lost.",
         )
 
 

@@ -6,7 +6,6 @@ Exit status 0: done; 1: a check failed or a difference was found; 2: wrong input
 from __future__ import annotations
 
 import gc
-import os
 import signal
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from hypergen_compiler import cli_owning
+from hypergen_compiler.cli_project import compile_and_show, named_target, project_targets
 from hypergen_compiler.terminal import CHECK_FAILED, answer, reported, tell
 from hypergen_compiler.version import VERSION
 
@@ -33,6 +34,10 @@ app = typer.Typer(
 OBJECTS_PER_COLLECTION = 100_000
 
 SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help="package.module:Name or path/to/file.py:Name")]
+OptionalSource = Annotated[
+    str | None,
+    typer.Argument(metavar="[SOURCE]", help="package.module:Name or path/to/file.py:Name; by default the project's"),
+]
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="folder of a compiled package")]
 ExampleOption = Annotated[
     str,
@@ -69,9 +74,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JS
 
 @app.command("compile")
 def compile_command(
-    source: SourceArgument,
-    example: ExampleOption,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="folder to publish the package to")],
+    context: typer.Context,
+    source: OptionalSource = None,
+    example: ExampleOption = "",
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="folder to publish the package to")] = None,
     loss: LossOption = "loss",
     sample: SampleOption = "sample",
     entry: EntryOption = [],  # noqa: B006, typer copies it
@@ -86,26 +92,20 @@ def compile_command(
     force: Annotated[bool, typer.Option("--force", help="replace the folder, whatever it holds")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Compile a model into a training package."""
+    """Compile a model into a training package; without SOURCE, every package that pyproject.toml lists."""
     with reported():
-        from hypergen_compiler.pipeline import publish
-        from hypergen_compiler.publish import check_target
-        from hypergen_compiler.request import request
-        from hypergen_compiler.show import show_published
+        from hypergen_compiler.origin import Origin
+        from hypergen_compiler.source import parse_settings
 
-        check_target(Path(os.path.realpath(out)), force=force)
-        asked = request(
-            source, example, loss, sample, entry, settings, budget, allow_frozen, recipe, recipe_settings, head, keep
-        )
-        package = publish(
-            asked,
-            out,
-            name=name,
-            force=force,
-            progress=tell,
-        )
-        manifest = dict(package.manifest)
-        answer({"path": str(out), **manifest}, as_json, show_published(manifest, out))
+        if source is None:
+            targets = project_targets(context)
+        else:
+            given, recipe_given = parse_settings(settings), parse_settings(recipe_settings)
+            origin = Origin(
+                source, given, example, loss, sample, entry, budget, allow_frozen, recipe, recipe_given, head, keep
+            )
+            targets = named_target(name, out, origin)
+        compile_and_show(targets, force=force, as_json=as_json, several=source is None)
 
 
 @app.command("plan")
@@ -128,13 +128,17 @@ def plan_command(
     """Show what would be emitted, without writing it: layout, head, parameters, memory."""
     with reported():
         from hypergen_compiler.manifest import describe_package
+        from hypergen_compiler.origin import Origin
         from hypergen_compiler.pipeline import design, package_name
         from hypergen_compiler.request import request
         from hypergen_compiler.show import show_design
+        from hypergen_compiler.source import parse_settings
 
-        asked = request(
-            source, example, loss, sample, entry, settings, budget, allow_frozen, recipe, recipe_settings, head, keep
+        given, recipe_given = parse_settings(settings), parse_settings(recipe_settings)
+        origin = Origin(
+            source, given, example, loss, sample, entry, budget, allow_frozen, recipe, recipe_given, head, keep
         )
+        asked = request(origin, tell)
         found = design(asked, package_name(name, "package"), tell)
         description = describe_package(
             found.program, found.layout, found.plan, found.points, asked.origin, None, {}, found.recipe
@@ -189,6 +193,10 @@ def demo_command(
         from hypergen_compiler.demo import run
 
         run(out, data)
+
+
+for command, function in cli_owning.COMMANDS.items():
+    app.command(command)(function)
 
 
 @app.callback(invoke_without_command=True)

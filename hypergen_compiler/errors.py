@@ -18,6 +18,7 @@ CODES: dict[str, str] = {
     "HG105": "a setting is not `key=value`, or the budget is not a size",
     "HG106": "the name is not a usable package name",
     "HG107": "the recipe or one of its settings is not understood",
+    "HG108": "pyproject.toml cannot be read, or a table below `[tool.hypergen]` is not understood",
     "HG201": "the model has no such method",
     "HG202": "the entry point fails on the example",
     "HG203": "the batch size is baked into the model",
@@ -40,10 +41,13 @@ CODES: dict[str, str] = {
     "HG502": "the output folder holds something that HyperGen did not write",
     "HG503": "files in the output folder were edited since HyperGen wrote them",
     "HG504": "the folder is not a package that HyperGen wrote",
+    "HG505": "what HyperGen wrote is no longer known, which a copy or a merge has to start from",
+    "HG506": "a tool that is needed is not installed or fails",
     "HG601": "the emitted package does not agree with the model",
     "HG602": "the emitted package fails to import or run",
     "HG603": "the model cannot be rebuilt from the manifest",
     "HG604": "training data cannot be read",
+    "HG605": "the package fails its own tests",
     "HG901": "HyperGen contradicts itself",
 }
 

@@ -15,6 +15,7 @@ import torch
 
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.layout import ParameterLayout
+from hypergen_compiler.origin import Origin, as_setting, describe_options, relative
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.program import Affine, Dimension, Entry, Input, Program
 from hypergen_compiler.recipes import describe
@@ -24,20 +25,23 @@ if TYPE_CHECKING:
     from hypergen_compiler.capture.entry import EntryPoint
     from hypergen_compiler.recipe_entries import RecipeEntries
 
-__all__ = ["MANIFEST", "Origin", "describe_package", "edited_files", "manifest_text", "read_manifest", "unknown_files"]
+__all__ = [
+    "BASE",
+    "IGNORED",
+    "MANIFEST",
+    "describe_package",
+    "digest",
+    "edited_files",
+    "files_in",
+    "manifest_text",
+    "read_manifest",
+    "unknown_files",
+]
 
 MANIFEST = "hypergen.json"
+BASE = "hypergen.base.tar.bz2"  # the texts as they were written, see pristine.py
 PACKAGE_API = 1
 IGNORED = ("__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache")  # what tools leave in a folder of sources
-
-
-@dataclasses.dataclass(frozen=True)
-class Origin:
-    """How the model and its example were named on the command line; all None and empty for objects given in Python."""
-
-    source: str | None = None
-    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    example: str | None = None
 
 
 def describe_package(
@@ -62,6 +66,7 @@ def describe_package(
         "source": relative(origin.source),
         "settings": {name: as_setting(value) for name, value in origin.settings.items()},
         "example": relative(origin.example),
+        "options": describe_options(origin),
         "entries": {entry.name: describe_entry(entry, methods[entry.name]) for entry in program.entries},
         "loss": program.loss,
         "sample": program.sample,
@@ -137,21 +142,6 @@ def plain(value: Any) -> Any:
     return str(value).removeprefix("torch.")
 
 
-def as_setting(value: Any) -> Any:
-    """A value from which the same can be had back; what JSON does not know, such as a tuple, as its Python literal."""
-    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    return {"literal": repr(value)}
-
-
-def relative(reference: str | None) -> str | None:
-    """A file's path below the current folder; outside of it, only its name."""
-    if reference is None or not Path(reference).is_absolute():
-        return reference
-    path = Path(reference)
-    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.name
-
-
 def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -191,8 +181,11 @@ def edited_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
 
 def unknown_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
     """Files in the folder that HyperGen did not publish, caches of tools aside."""
+    known = {MANIFEST, BASE, *manifest["files"]} if manifest["files"] else set()
+    return [path for path in files_in(folder) if path not in known]
+
+
+def files_in(folder: Path) -> list[str]:
+    """Every file and link below the folder, caches of tools aside."""
     found = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
-    known = {MANIFEST, *manifest["files"]} if manifest["files"] else set()
-    return sorted(
-        path.as_posix() for path in found if path.as_posix() not in known and not set(IGNORED) & set(path.parts)
-    )
+    return sorted(path.as_posix() for path in found if not set(IGNORED) & set(path.parts))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.manifest import MANIFEST, digest
+from hypergen_compiler.manifest import BASE, MANIFEST, digest
 from hypergen_compiler.verification import Verification
 from hypergen_compiler.verify import verify_package
 
@@ -40,7 +40,8 @@ class Package:
     @property
     def files(self) -> dict[str, bytes]:
         """Every published file's path in the folder and its present content."""
-        return {path: (self.path / path).read_bytes() for path in sorted({*self.manifest["files"], MANIFEST})}
+        paths = {*self.manifest["files"], MANIFEST, *([BASE] if (self.path / BASE).is_file() else [])}
+        return {path: (self.path / path).read_bytes() for path in sorted(paths)}
 
     def verify(self) -> Verification:
         """Compares the package, as it lies in its folder, with the model that it was compiled from."""

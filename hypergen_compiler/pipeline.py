@@ -19,10 +19,12 @@ from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.errors import HyperGenError, Progress
 from hypergen_compiler.formatting import formatted, formatter
 from hypergen_compiler.layout import ParameterLayout, lay_out, matching
-from hypergen_compiler.manifest import MANIFEST, Origin, describe_package, manifest_text
+from hypergen_compiler.manifest import describe_package
+from hypergen_compiler.origin import Origin
 from hypergen_compiler.package import Package
 from hypergen_compiler.plan import Plan, left_out
 from hypergen_compiler.plan import plan as make_plan
+from hypergen_compiler.pristine import with_record
 from hypergen_compiler.program import Program
 from hypergen_compiler.publish import check_target, staged, swap_in
 from hypergen_compiler.recipe_entries import RecipeEntries, chosen_recipe, sampler
@@ -32,11 +34,15 @@ from hypergen_compiler.together import run_together
 from hypergen_compiler.verify import verify_package
 from hypergen_compiler.verify_process import VerificationProcess
 
-__all__ = ["Design", "Request", "design", "ignore", "package_name", "publish"]
+__all__ = ["DatasetsDiffer", "Build", "Design", "Request", "build", "design", "ignore", "package_name", "publish"]
 
 CRITIC_LOSS = "critic_loss"  # the entry point that trains a recipe's critic
 TRIED = (1, 3)  # batch sizes before publishing; entry points are recorded at others
 UNUSABLE_NAMES = frozenset({*sys.stdlib_module_names, "torch", "numpy", "hypergen_compiler", "pytest"})
+
+
+def ignore(message: str) -> None:
+    """Progress that nobody watches."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +85,49 @@ class Design:
         return self.points + tuple(at_size(p, sizes[p.name]) for p in self.points if p.name in sizes)
 
 
+@dataclass(frozen=True)
+class Build:
+    """A package before it is written: `files` are all of it, its manifest and the record of its texts included."""
+
+    design: Design
+    request: Request
+    manifest: Mapping[str, Any]
+    files: Mapping[str, bytes]
+
+    def verify(self, folder: Path, process: VerificationProcess | None = None) -> None:
+        """Compares the files, which lie in `folder`, with the model.
+
+        Raises HG601 if they disagree, and DatasetsDiffer if they do but for the pass that several datasets share.
+        """
+        program = self.design.program
+        result = verify_package(
+            folder,
+            self.manifest["name"],
+            self.design.model,
+            self.design.tried,
+            batches=TRIED,
+            start=True,
+            modeless=[entry.name for entry in program.entries if not entry.knows_mode],
+            loss=program.loss,
+            process=process,
+        )
+        if result.failures and all(check.what == "together" for check in result.failures):
+            raise DatasetsDiffer(result.failures[0].detail)
+        result.require()
+
+    def apart(self, progress: Progress = ignore) -> Build:
+        """The same package, but each dataset goes through the model in a pass of its own."""
+        request = replace(self.request, apart=True)
+        layout, plan = planned(self.design.program, request)
+        return emitted(replace(self.design, layout=layout, plan=plan), request, progress)
+
+
+class DatasetsDiffer(Exception):
+    """A pass over several datasets does not do what one over each does, as where a model compares its items."""
+
+
 def at_size(point: EntryPoint, size: int) -> EntryPoint:
     return replace(point, example=lambda n: point.example(n, size))
-
-
-def ignore(message: str) -> None:
-    """Progress that nobody watches."""
 
 
 def publish(
@@ -100,54 +143,37 @@ def publish(
     name = package_name(name, target.name)
     check_target(target, force=force)
     with VerificationProcess() as process:
-        found = design(request, name, progress)
+        built = build(request, name, progress)
         try:
-            return publish_design(found, request, target, name, force, progress, process)
+            return publish_build(built, target, force, progress, process)
         except DatasetsDiffer as difference:
             progress(f"giving each dataset a pass of its own, for one pass over several differs ({difference})")
-    request = replace(request, apart=True)
     with VerificationProcess() as process:
-        return publish_design(planned_again(found, request), request, target, name, force, progress, process)
+        return publish_build(built.apart(progress), target, force, progress, process)
 
 
-class DatasetsDiffer(Exception):
-    """A pass over several datasets does not do what one over each does, as where a model compares its items."""
+def publish_build(built: Build, target: Path, force: bool, progress: Progress, process: VerificationProcess) -> Package:
+    """Verifies and publishes. Raises DatasetsDiffer if all is well but for the pass that datasets share."""
+    with staged(built.files, target) as folder:
+        progress("verifying it against the model")
+        built.verify(folder, process)
+        check_target(target, force=force)
+        swap_in(folder, target)
+    return Package(target, built.manifest, built.design.model, built.design.tried)
 
 
-def publish_design(
-    found: Design,
-    request: Request,
-    target: Path,
-    name: str,
-    force: bool,
-    progress: Progress,
-    process: VerificationProcess,
-) -> Package:
-    """Emits, verifies and publishes. Raises DatasetsDiffer if all is well but for the pass that datasets share."""
+def build(request: Request, name: str, progress: Progress = ignore) -> Build:
+    """The package in memory, unverified."""
+    return emitted(design(request, name, progress), request, progress)
+
+
+def emitted(found: Design, request: Request, progress: Progress) -> Build:
     progress("emitting the package")
     files = formatted(emit(found.program, found.layout, found.plan))
     manifest = describe_package(
         found.program, found.layout, found.plan, found.points, request.origin, formatter(), files, found.recipe
     )
-    with staged(files | {MANIFEST: manifest_text(manifest)}, target) as folder:
-        progress("verifying it against the model")
-        result = verify_package(
-            folder,
-            name,
-            found.model,
-            found.tried,
-            batches=TRIED,
-            start=True,
-            modeless=[entry.name for entry in found.program.entries if not entry.knows_mode],
-            loss=found.program.loss,
-            process=process,
-        )
-        if result.failures and all(check.what == "together" for check in result.failures):
-            raise DatasetsDiffer(result.failures[0].detail)
-        result.require()
-        check_target(target, force=force)
-        swap_in(folder, target)
-    return Package(target, manifest, found.model, found.tried)
+    return Build(found, request, manifest, with_record(files, manifest))
 
 
 def design(request: Request, name: str, progress: Progress = ignore) -> Design:
@@ -176,11 +202,6 @@ def design(request: Request, name: str, progress: Progress = ignore) -> Design:
     progress("planning the hypernetwork")
     layout, plan = planned(program, request)
     return Design(model, points, program, layout, plan, recipe)
-
-
-def planned_again(found: Design, request: Request) -> Design:
-    layout, plan = planned(found.program, request)
-    return replace(found, layout=layout, plan=plan)
 
 
 def planned(program: Program, request: Request) -> tuple[ParameterLayout, Plan]:

@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.manifest import edited_files, read_manifest, unknown_files
+from hypergen_compiler.manifest import IGNORED, edited_files, read_manifest, unknown_files
 
-__all__ = ["check_target", "staged", "swap_in"]
+__all__ = ["check_target", "staged", "swap_in", "write"]
 
 EXCHANGE = 2  # RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS
 
@@ -53,27 +53,40 @@ def check_contents(out: Path) -> None:
         raise HyperGenError(
             "HG503",
             f"{listed(edited)} in {out.name} changed since HyperGen wrote the folder",
-            remedy="Keep your edits by naming another folder; `--force` replaces the whole folder and they are lost.",
+            remedy="`hypergen update` keeps your edits, and so does another folder; with `--force` they are lost.",
         )
 
 
 @contextmanager
-def staged(files: Mapping[str, bytes], out: Path) -> Iterator[Path]:
-    """The files in a temporary folder beside `out`, which is gone in the end unless it was swapped in."""
+def staged(files: Mapping[str, bytes], out: Path, *, start: Path | None = None) -> Iterator[Path]:
+    """The files in a temporary folder beside `out`, which is gone in the end unless it was swapped in.
+
+    With `start` they are put over a copy of that folder, caches of tools aside.
+    """
     base = existing_parent(out)
     remove_abandoned(base, out.name)
     folder = base / f".{out.name}.hypergen-{os.getpid()}"
     try:
         try:
-            folder.mkdir()
-            for path, content in files.items():
-                (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                (folder / path).write_bytes(content)
+            if start is None:
+                folder.mkdir()
+            else:
+                shutil.copytree(start, folder, symlinks=True, ignore=shutil.ignore_patterns(*IGNORED))
+            write(files, folder)
         except OSError as error:
-            raise unwritable(out, f"cannot be written: {error.strerror}") from error
+            raise unwritable(out, f"cannot be written: {error.strerror or error}") from error
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def write(files: Mapping[str, bytes], folder: Path) -> None:
+    """Writes files below a folder; one that was a link becomes a file, and what it led to stays as it was."""
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        if (folder / path).is_symlink():
+            (folder / path).unlink()
+        (folder / path).write_bytes(content)
 
 
 def swap_in(folder: Path, out: Path) -> None:

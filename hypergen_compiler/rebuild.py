@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from hypergen_compiler.capture.entry import EntryPoint, entry_points
 from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.origin import setting
 from hypergen_compiler.recipes import Gan, Recipe, make_recipe
 from hypergen_compiler.source import resolve_model
 
@@ -40,10 +40,6 @@ def rebuild_model(manifest: Mapping[str, Any], source: str | None = None) -> nn.
             where=error.where,
             remedy=error.remedy,
         ) from error
-
-
-def setting(value: Any) -> Any:
-    return ast.literal_eval(value["literal"]) if isinstance(value, dict) else value
 
 
 def recipe_of(manifest: Mapping[str, Any]) -> Recipe | None:

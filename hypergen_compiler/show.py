@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from hypergen_compiler.vendor import Vendored
     from hypergen_compiler.verification import Check, Verification
 
-__all__ = ["show_design", "show_files", "show_published", "show_verification"]
+__all__ = ["show_design", "show_files", "show_published", "show_vendored", "show_verification"]
 
 
 def show_published(manifest: Mapping[str, Any], folder: Path) -> RenderableType:
@@ -30,6 +31,13 @@ def show_published(manifest: Mapping[str, Any], folder: Path) -> RenderableType:
     if manifest["loss"]:
         rows.append(("train it", f"python -m {manifest['name']}.train DATA --out RUN   (in the folder's parent)"))
     return pairs(rows)
+
+
+def show_vendored(copy: Vendored) -> RenderableType:
+    """Where the copy is, how it is imported, and what its tests said."""
+    return pairs(
+        [("copy", f"{copy.path} in {copy.folder}"), ("its tests", f"{copy.tests}, with torch, numpy and pytest alone")]
+    )
 
 
 def show_design(manifest: Mapping[str, Any]) -> RenderableType:

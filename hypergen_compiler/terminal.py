@@ -15,10 +15,10 @@ from rich.text import Text
 
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning
 
-__all__ = ["CHECK_FAILED", "WRONG_INPUT", "answer", "reported", "tell"]
+__all__ = ["CHECK_FAILED", "WRONG_INPUT", "answer", "report", "reported", "tell"]
 
 CHECK_FAILED, WRONG_INPUT = 1, 2
-DISAGREEMENTS = ("HG601", "HG602")
+DISAGREEMENTS = ("HG601", "HG602", "HG605")
 
 
 @contextmanager
@@ -62,6 +62,10 @@ def answer(value: dict[str, Any], as_json: bool, table: RenderableType) -> None:
     if as_json:
         print(json.dumps(value, indent=2, sort_keys=True))
     else:
-        console = Console(highlight=False)
-        # Piped, there is no width to fit into.
-        Console(highlight=False, width=None if console.is_terminal else 120).print(table)
+        report(table)
+
+
+def report(table: RenderableType) -> None:
+    console = Console(highlight=False)
+    # Piped, there is no width to fit into.
+    Console(highlight=False, width=None if console.is_terminal else 120).print(table)

@@ -14,7 +14,10 @@ SEED = 20240131
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison: `what` (output, gradients, state, run, start, together) of `entry` in `mode` at `batch` with `weights`."""
+    """One comparison: `what` of `entry` in `mode` at `batch` with `weights`.
+
+    It is an output, gradients, state, run, start, or together, the pass that several datasets share.
+    """
 
     entry: str
     mode: str

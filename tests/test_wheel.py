@@ -25,14 +25,18 @@ def test_holds_every_module_and_template(wheel):
     names = set(wheel.namelist())
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hypergen_compiler").rglob("*.py")}
     templates = {f"hypergen_compiler/templates/{path.name}" for path in (ROOT / "templates").iterdir()}
-    assert modules | templates | {"hypergen_compiler/py.typed"} <= names
+    assert modules | templates | {"hypergen_compiler/py.typed", "hypergen_compiler/LICENSE"} <= names
     assert {name.split("/")[0] for name in names} == {"hypergen_compiler", f"hypergen_compiler-{VERSION}.dist-info"}
 
 
-def test_finds_its_templates_away_from_the_checkout(wheel, tmp_path):
+def test_finds_its_templates_and_licence_away_from_the_checkout(wheel, tmp_path):
     wheel.extractall(tmp_path)
-    script = "from hypergen_compiler.emit.text import template_folder; print(template_folder())"
+    script = (
+        "from hypergen_compiler.emit.text import template_folder; print(template_folder())\n"
+        "from hypergen_compiler.vendored import licence_file; print(licence_file())"
+    )
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
     )
-    assert result.stdout.strip() == str(tmp_path / "hypergen_compiler" / "templates")
+    package = tmp_path / "hypergen_compiler"
+    assert result.stdout.splitlines() == [str(package / "templates"), str(package / "LICENSE")]

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hypergen_compiler.errors import Progress
-from hypergen_compiler.example import resolve_example
-from hypergen_compiler.manifest import Origin
+from hypergen_compiler.origin import Origin
 from hypergen_compiler.package import Package
-from hypergen_compiler.pipeline import Request, publish
-from hypergen_compiler.source import resolve_model
+from hypergen_compiler.pipeline import publish
+from hypergen_compiler.request import request
 
 __all__ = ["BUNDLED", "BundledModel"]
 
@@ -29,15 +28,9 @@ class BundledModel:
 
     def compile(self, folder: Path, *, force: bool = False, progress: Progress = lambda message: None) -> Package:
         """Publishes the package to `folder / package`, just as the command line would."""
-        source = resolve_model(self.source, self.settings)
-        request = Request(
-            source.model,
-            resolve_example(self.example),
-            entries=self.entries,
-            description=source.description,
-            origin=Origin(self.source, self.settings, self.example),
-        )
-        return publish(request, folder / self.package, name=self.package, force=force, progress=progress)
+        origin = Origin(self.source, self.settings, self.example, entries=self.entries)
+        asked = request(origin, progress)
+        return publish(asked, folder / self.package, name=self.package, force=force, progress=progress)
 
 
 BUNDLED = (

@@ -21,9 +21,10 @@ USUAL_MEMORY = 4 * 2**30  # bytes that a hypernetwork takes where no budget is g
 class Plan:
     """What was chosen: `parameters` of the hypernetwork, all told, and the `bytes` that training them takes.
 
-    `together` tells that all datasets of a step go through the model in one pass. `rank` is the length of the embedding, `chunk` how many elements a chunked head emits at once. `encoder` has one
-    part per tensor that the loss takes, or the first entry point where there is no loss. `budget`, `asked` (a head) and
-    `keep` (patterns of parameters' names) are what the user asked for.
+    `together` tells that all datasets of a step go through the model in one pass. `rank` is the length of the
+    embedding, `chunk` how many elements a chunked head emits at once. `encoder` has one part per tensor that the loss
+    takes, or the first entry point where there is no loss. `budget`, `asked` (a head) and `keep` (patterns of
+    parameters' names) are what the user asked for.
     """
 
     head: str

@@ -1,0 +1,100 @@
+"""Which contenders are timed on which target, with how many datasets in a step, with and without the penalty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks.contenders import Contender, packaged, rival_contender
+from benchmarks.heads import Head, Job
+from benchmarks.memory import planned_bytes
+from benchmarks.rivals import RIVALS, Rival
+from benchmarks.targets import Target
+
+__all__ = ["Cell", "Entry", "cells", "head_entry", "head_jobs", "rival_entries"]
+
+MANY = 8  # datasets
+FEW_FORWARDS = 4  # sampling that takes more passes of the model is timed for the default head alone
+HEAVY = 10**8  # parameters: such a rival is timed with one dataset and without the penalty
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A step on `datasets` datasets of `items` items each."""
+
+    target: Target
+    datasets: int
+    items: int
+    penalty: bool = False
+
+    @property
+    def title(self) -> str:
+        datasets = f"{self.datasets} x {self.items}"
+        return f"{self.target.title}, {datasets}{' with penalty' if self.penalty else ''}"
+
+    @property
+    def large(self) -> bool:
+        return self.datasets * self.items > self.target.items
+
+    @property
+    def samples_slowly(self) -> bool:
+        return self.penalty and self.target.forwards > FEW_FORWARDS
+
+    def data(self) -> list[Tensor]:
+        torch.manual_seed(0)
+        return [self.target.data(self.items) for _ in range(self.datasets)]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A contender that is yet to be built, `bytes` about what training it takes."""
+
+    name: str
+    bytes: int
+    build: Callable[[], Contender]
+
+
+def cells(target: Target, quick: bool) -> Iterator[Cell]:
+    """Quick: one dataset and eight without the penalty, eight with it where a sample is one pass of the model."""
+    few = target.items // MANY
+    yield Cell(target, 1, target.items)
+    yield Cell(target, MANY, few)
+    if not quick:
+        yield Cell(target, MANY, target.items)
+    if target.forwards == 1 or not quick:
+        yield Cell(target, MANY, few, penalty=True)
+    if target.forwards <= FEW_FORWARDS and not quick:
+        yield Cell(target, 1, target.items, penalty=True)
+
+
+def head_jobs(cell: Cell, heads: Sequence[Head]) -> list[Job]:
+    """The packages that a cell needs. A slow sampler is left out where it is not timed, as verifying it takes long."""
+    sample = cell.penalty or cell.target.forwards <= FEW_FORWARDS
+    wanted = [head for head in heads if head.name == "default" or not cell.samples_slowly]
+    return [Job(head, cell.target.name, sample=sample) for head in wanted]
+
+
+def head_entry(cell: Cell, job: Job, path: Path) -> Entry:
+    return Entry(job.head.name, planned_bytes(path), lambda: packaged(path, cell.data(), cell.penalty))
+
+
+def rival_entries(cell: Cell, weights: int, rivals: Sequence[Rival] = RIVALS) -> list[Entry]:
+    """Rivals with fused Adam, and with one dataset also with torch's default Adam, as their users have it."""
+    entries = []
+    for rival in rivals:
+        size = round(rival.copies * weights)
+        if cell.large or cell.samples_slowly or (size > HEAVY and (cell.penalty or cell.datasets > 1)):
+            continue
+        for fused in (True, False) if cell.datasets == 1 and not cell.penalty else (True,):
+            entries.append(rival_entry(cell, rival, size, fused))
+    return entries
+
+
+def rival_entry(cell: Cell, rival: Rival, size: int, fused: bool) -> Entry:
+    name = rival.name if fused else f"{rival.name}, default Adam"
+    needed = (16 if fused else 24) * size  # the default holds copies while it updates
+    return Entry(name, needed, lambda: rival_contender(rival, cell.target.make(), cell.data(), cell.penalty, fused))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -86,7 +87,7 @@ def test_an_output_that_disagrees_with_the_model_is_not_merged(outdated, newer, 
     wrong = dict(newer.files)
     wrong["model.py"] = wrong["model.py"].replace(b"return F.linear", b"return 2 * F.linear")
     assert wrong["model.py"] != newer.files["model.py"]
-    monkeypatch.setattr(recompile, "build", lambda *given: type(newer)(newer.design, newer.manifest, wrong))
+    monkeypatch.setattr(recompile, "build", lambda *given: replace(newer, files=wrong))
     before = read_folder(outdated)
     done = run("update", outdated)
     assert done.exit_code == 1 and "error[HG601]" in done.stderr and read_folder(outdated) == before

@@ -23,6 +23,8 @@ from hypergen_compiler.manifest import MANIFEST, Origin, describe_package, manif
 from hypergen_compiler.package import Package
 from hypergen_compiler.plan import Plan, left_out
 from hypergen_compiler.plan import plan as make_plan
+from hypergen_compiler.plan.alternatives import Alternative, weigh
+from hypergen_compiler.plan.machine import measure
 from hypergen_compiler.program import Program
 from hypergen_compiler.publish import check_target, staged, swap_in
 from hypergen_compiler.recipe_entries import RecipeEntries, chosen_recipe, sampler
@@ -31,7 +33,7 @@ from hypergen_compiler.source import describe_model
 from hypergen_compiler.verify import verify_package
 from hypergen_compiler.verify_process import VerificationProcess
 
-__all__ = ["Design", "Request", "design", "ignore", "package_name", "publish"]
+__all__ = ["Design", "Request", "alternatives", "design", "ignore", "package_name", "publish"]
 
 CRITIC_LOSS = "critic_loss"  # the entry point that trains a recipe's critic
 TRIED = (1, 3)  # batch sizes before publishing; entry points are recorded at others
@@ -136,6 +138,14 @@ def design(request: Request, name: str, progress: Progress = ignore) -> Design:
     kept = matching(program, request.keep)
     plan = make_plan(program, lay_out(program, kept), request.budget, request.head, request.keep)
     return Design(model, points, program, lay_out(program, kept | left_out(program, plan.head)), plan, recipe)
+
+
+def alternatives(found: Design, progress: Progress = ignore) -> list[Alternative]:
+    """What the plan was chosen from, with costs as this machine would have them."""
+    progress("timing a copy and the model itself")
+    loss = next((point for point in found.points if point.name == found.program.loss), None)
+    layout = lay_out(found.program, matching(found.program, found.plan.keep))
+    return weigh(found.program, layout, found.plan, measure(found.model, loss))
 
 
 def by_name(entries: Iterable[str] | Mapping[str, Any]) -> Mapping[str, Any]:

@@ -125,13 +125,16 @@ def plan_command(
     name: NameOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what would be emitted, without writing it: layout, head, parameters, memory."""
+    """Show what would be emitted, without writing it, and what it was chosen from: parameters, memory, time."""
     with reported():
+        from rich.console import Group
+
         from hypergen_compiler.manifest import describe_package
         from hypergen_compiler.origin import Origin
-        from hypergen_compiler.pipeline import design, package_name
+        from hypergen_compiler.pipeline import alternatives, design, package_name
+        from hypergen_compiler.plan.alternatives import reason
         from hypergen_compiler.request import request
-        from hypergen_compiler.show import show_design
+        from hypergen_compiler.show import show_alternatives, show_design
         from hypergen_compiler.source import parse_settings
 
         given, recipe_given = parse_settings(settings), parse_settings(recipe_settings)
@@ -144,7 +147,9 @@ def plan_command(
             found.program, found.layout, found.plan, found.points, asked.origin, None, {}, found.recipe
         )
         parts = {key: description[key] for key in ("model", "entries", "loss", "sample", "recipe", "layout", "plan")}
-        answer(parts, as_json, show_design(description))
+        weighed, why = [asdict(row) for row in alternatives(found, tell)], reason(found.plan)
+        table = Group(show_design(description), show_alternatives(weighed, why))
+        answer({**parts, "alternatives": weighed, "reason": why}, as_json, table)
 
 
 @app.command("inspect")

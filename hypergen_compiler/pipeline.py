@@ -24,6 +24,8 @@ from hypergen_compiler.origin import Origin
 from hypergen_compiler.package import Package
 from hypergen_compiler.plan import Plan, left_out
 from hypergen_compiler.plan import plan as make_plan
+from hypergen_compiler.plan.alternatives import Alternative, weigh
+from hypergen_compiler.plan.machine import measure
 from hypergen_compiler.pristine import with_record
 from hypergen_compiler.program import Program
 from hypergen_compiler.publish import check_target, staged, swap_in
@@ -34,7 +36,18 @@ from hypergen_compiler.together import run_together
 from hypergen_compiler.verify import verify_package
 from hypergen_compiler.verify_process import VerificationProcess
 
-__all__ = ["DatasetsDiffer", "Build", "Design", "Request", "build", "design", "ignore", "package_name", "publish"]
+__all__ = [
+    "Build",
+    "DatasetsDiffer",
+    "Design",
+    "Request",
+    "alternatives",
+    "build",
+    "design",
+    "ignore",
+    "package_name",
+    "publish",
+]
 
 CRITIC_LOSS = "critic_loss"  # the entry point that trains a recipe's critic
 TRIED = (1, 3)  # batch sizes before publishing; entry points are recorded at others
@@ -216,6 +229,14 @@ def planned(program: Program, request: Request) -> tuple[ParameterLayout, Plan]:
             plan = make_plan(program, layout, request.budget, request.head, request.keep)
             return layout, replace(plan, together=True)
     return lay_out(program, kept | left_out(program, plan.head)), plan
+
+
+def alternatives(found: Design, progress: Progress = ignore) -> list[Alternative]:
+    """What the plan was chosen from, with costs as this machine would have them."""
+    progress("timing a copy and the model itself")
+    loss = next((point for point in found.points if point.name == found.program.loss), None)
+    layout = lay_out(found.program, matching(found.program, found.plan.keep))
+    return weigh(found.program, layout, found.plan, measure(found.model, loss))
 
 
 def by_name(entries: Iterable[str] | Mapping[str, Any]) -> Mapping[str, Any]:

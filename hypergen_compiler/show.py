@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from hypergen_compiler.vendor import Vendored
     from hypergen_compiler.verification import Check, Verification
 
-__all__ = ["show_design", "show_files", "show_published", "show_vendored", "show_verification"]
+__all__ = [
+    "show_alternatives",
+    "show_design",
+    "show_files",
+    "show_published",
+    "show_vendored",
+    "show_verification",
+]
 
 
 def show_published(manifest: Mapping[str, Any], folder: Path) -> RenderableType:
@@ -89,6 +96,25 @@ def show_layout(layout: Mapping[str, Any]) -> RenderableType:
     if layout["conditioned"] < layout["emitted"]:
         total += f", {layout['conditioned']:,} of these for each dataset"
     return Group(table, Text(f"  {total}"))
+
+
+def show_alternatives(rows: Iterable[Mapping[str, Any]], why: str) -> RenderableType:
+    """The heads that the planner weighed, and why it chose the one that it did."""
+    table = columns("head", "rank", "parameters", "per weight", "peak MB", "step over plain", "fits", "")
+    for item in rows:
+        row(
+            table,
+            item["head"],
+            str(item["rank"]),
+            f"{item['parameters']:,}",
+            f"{item['per_weight']:.2f}",
+            f"{item['memory'] / 1e6:,.1f}",
+            "not run" if item["over_plain"] is None else f"{item['over_plain']:.2f}",
+            {None: "", True: "yes", False: "no"}[item["fits"]],
+            "chosen" if item["chosen"] else "",
+        )
+    note = "Peak and step are predicted, for 4 datasets of 64 items without the penalty."
+    return section("alternatives", Group(table, Text(f"  {why} {note}")))
 
 
 def show_files(manifest: Mapping[str, Any], folder: Path, edited: list[str], unknown: list[str]) -> RenderableType:

@@ -39,12 +39,14 @@ HIDDEN = 64  # width of a chunked head's hidden layer
 class Candidate:
     """A hypernetwork that could be emitted: its head, the length of the embedding, and the elements of a chunk.
 
-    `parameters` are those of head and base, without the set encoder's.
+    `parameters` are those of head and base, without the set encoder's; `conditioned` is how many elements of the buffer
+    the head changes.
     """
 
     head: str
     rank: int
     parameters: int
+    conditioned: int
     chunk: int | None = None
 
     @property
@@ -75,21 +77,23 @@ def of_head(head: str, layout: ParameterLayout) -> Iterator[Candidate]:
     """
     trained, conditioned = layout.trained, layout.conditioned
     if head == "base":
-        yield Candidate(head, POOLED, trained)
+        yield Candidate(head, POOLED, trained, 0)
     elif not conditioned:
         return
     elif head == "dense":
-        yield Candidate(head, POOLED, trained + POOLED * conditioned)
+        yield Candidate(head, POOLED, trained + POOLED * conditioned, conditioned)
     elif head in ("chunked", "chunked-alone"):
         chunk = chunk_size(conditioned)
         mixing = CHUNK_FEATURES * -(-conditioned // chunk) + HIDDEN * (CHUNK_FEATURES + USUAL_RANK + chunk)
         base = trained if head == "chunked" else trained - conditioned
-        yield Candidate(head, USUAL_RANK, base + mixing, chunk)
+        yield Candidate(head, USUAL_RANK, base + mixing, conditioned, chunk)
     else:
         per_rank = elements_per_rank(head, layout)
         matrices = any(slot.conditioned and is_matrix(slot) for slot in layout.slots)
         if per_rank and (matrices or head != "factors"):
-            yield from (Candidate(head, rank, trained + rank * per_rank) for rank in range(LARGEST_RANK, 0, -1))
+            changed = per_rank if head == "biases" else conditioned
+            for rank in range(LARGEST_RANK, 0, -1):
+                yield Candidate(head, rank, trained + rank * per_rank, changed)
 
 
 def elements_per_rank(head: str, layout: ParameterLayout) -> int:

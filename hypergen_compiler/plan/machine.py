@@ -1,0 +1,74 @@
+"""What this machine does in a second: measured when `hypergen plan` runs, never while compiling."""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from hypergen_compiler.plan.cost import EPISODES, ITEMS
+
+if TYPE_CHECKING:
+    from hypergen_compiler.capture.entry import EntryPoint
+
+__all__ = ["Machine", "measure"]
+
+COPIED = 16 * 2**20  # elements, far more than caches hold
+TRIED, LONGEST = 8, 1.0  # items of a first try, and the seconds that it may take
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Bytes per second that a copy moves, and the seconds of the model's own work; None where it was not run.
+
+    `plain` is a whole training step of the model itself on all items of a step, `passes` the forward and backward
+    passes of its loss for each dataset of a step.
+    """
+
+    bandwidth: float
+    plain: float | None = None
+    passes: float | None = None
+
+
+def measure(model: nn.Module, point: EntryPoint | None) -> Machine:
+    """A quick copy and, where the model is at hand and fast enough, its own training step.
+
+    The model itself is left as it is, and so are torch's random numbers.
+    """
+    source, target = torch.ones(COPIED), torch.empty(COPIED)
+    bandwidth = 2 * source.nbytes / seconds(lambda: target.copy_(source))
+    if point is None or any(tensor.device.type != "cpu" for tensor in [*model.parameters(), *model.buffers()]):
+        return Machine(bandwidth)
+    with torch.random.fork_rng(devices=[]):
+        model = copy.deepcopy(model).train()
+        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.0, fused=True)
+        inputs = {n: point.example(n) for n in (TRIED, ITEMS, EPISODES * ITEMS)}
+
+        def passes(n: int) -> None:
+            optimizer.zero_grad(set_to_none=True)
+            point.call(model, *inputs[n]).mean().backward()
+
+        def step() -> None:
+            passes(EPISODES * ITEMS)
+            optimizer.step()
+
+        if seconds(lambda: passes(TRIED), runs=1) > LONGEST:
+            return Machine(bandwidth)
+        return Machine(bandwidth, seconds(step), EPISODES * seconds(lambda: passes(ITEMS)))
+
+
+def seconds(run: Callable[[], object], runs: int = 5) -> float:
+    """The median time of a few runs, after one that warms up."""
+    run()
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)

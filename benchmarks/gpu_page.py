@@ -26,10 +26,17 @@ def gpu_page(rows: Sequence[GpuRow], emissions: Sequence[Emission], device: torc
     timed = [row for row in rows if row.speed]
     lines = ["# Emitted packages on a GPU", "", f"torch {torch.__version__.partition('+')[0]}, {name}.", "", HEAD]
     lines += [*map(step_row, timed), ""]
-    reasons = dict.fromkeys(f"- not run: {row.head}, {row.kind} ({row.reason})" for row in rows if row.speed is None)
-    lines += [*reasons, ""] if reasons else []
+    missing = [row for row in rows if row.speed is None]
+    lines += [not_run(reason, missing) for reason in dict.fromkeys(row.reason for row in missing)]
+    lines += [""] if missing else []
     lines += [EMISSION, *map(emission_row, emissions)] if emissions else []
     return "\n".join(lines).rstrip() + "\n"
+
+
+def not_run(reason: str, rows: Sequence[GpuRow]) -> str:
+    mine = [row for row in rows if row.reason == reason]
+    heads, kinds = dict.fromkeys(row.head for row in mine), dict.fromkeys(row.kind for row in mine)
+    return f"- not run: {', '.join(heads)} in {', '.join(kinds)} ({reason})"
 
 
 def step_row(row: GpuRow) -> str:

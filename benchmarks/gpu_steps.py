@@ -42,7 +42,7 @@ def prepared(model: nn.Module, path: Path, kind: str, datasets: Sequence[Tensor]
     hypernetwork = load_part(path, "hypernetwork").Hypernetwork().to(device)
     state = load_part(path, "weights").State().to(device)
     objective = load_part(path, "objective").objective
-    apart = differences(model, path, datasets[0])
+    apart = differences(model, path, datasets[0], kind)
     fused = {"lr": PLAIN_RATE, "fused": True, "capturable": device.type == "cuda"}
     plain = step_of(lambda: model.loss(batch), torch.optim.Adam(model.parameters(), **fused), kind, device)
     optimizer = load_part(path, "train").make_optimizer(hypernetwork, RATE)
@@ -52,22 +52,33 @@ def prepared(model: nn.Module, path: Path, kind: str, datasets: Sequence[Tensor]
     return Pair(plain, own, *apart)
 
 
-def differences(model: nn.Module, path: Path, batch: Tensor) -> tuple[float, float]:
+def differences(model: nn.Module, path: Path, batch: Tensor, kind: str) -> tuple[float, float]:
     """Of the emitted loss and its gradient from the model's own, with the same weights and random numbers."""
-    weights, device = load_part(path, "weights"), batch.device
-    flat = weights.pack(model.state_dict()).to(device).requires_grad_()
-    torch.manual_seed(0)
-    own = load_part(path, "model").loss(weights.unpack(flat), weights.State().to(device), batch, training=True)
-    own.backward()
-    torch.manual_seed(0)
-    expected = model.loss(batch)
-    expected.backward()
-    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    weights = load_part(path, "weights")
+    flat = weights.pack(model.state_dict()).requires_grad_()
+    w, state = weights.unpack(flat), weights.State().to(batch.device)
+    emitted = load_part(path, "model").loss
+    own = observed(lambda: emitted(w, state, batch, training=True), kind, batch.device)
+    expected = observed(lambda: model.loss(batch), kind, batch.device)
     found = weights.to_state_dict(flat.grad)
+    pairs = [(found[name], parameter.grad) for name, parameter in model.named_parameters()]
     model.zero_grad(set_to_none=True)
-    scale = max(float(gradient.abs().max()) for gradient in gradients.values())
-    apart = max(float((found[name] - gradient).abs().max()) for name, gradient in gradients.items())
-    return float((own - expected).abs() / expected.abs().clamp_min(1e-12)), apart / max(scale, 1e-12)
+    scale = max(float(gradient.abs().max()) for _, gradient in pairs)
+    apart = max(float((one - other).abs().max()) for one, other in pairs)
+    return abs(own - expected) / max(abs(expected), 1e-12), apart / max(scale, 1e-12)
+
+
+def observed(loss: Callable[[], Tensor], kind: str, device: torch.device) -> float:
+    """The value of a loss, whose backward pass has then run."""
+    torch.manual_seed(0)
+    value = total(loss, kind, device)
+    value.backward()
+    return float(value.detach())
+
+
+def total(loss: Callable[[], Tensor], kind: str, device: torch.device) -> Tensor:
+    with torch.autocast(device.type, torch.bfloat16, enabled=kind == "bfloat16"):
+        return loss()
 
 
 def step_of(
@@ -78,27 +89,34 @@ def step_of(
         backend = "inductor" if device.type == "cuda" else "aot_eager"
         loss = torch.compile(loss, fullgraph=True, backend=backend)
 
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=kind != "graph")
-        with torch.autocast(device.type, torch.bfloat16, enabled=kind == "bfloat16"):
-            total = loss()
-        total.backward()
+    def body() -> None:
+        total(loss, kind, device).backward()
         optimizer.step()
 
-    return finished(replayed(step) if kind == "graph" else step, device)
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        body()
+
+    return finished(replayed(step, body, optimizer) if kind == "graph" else step, device)
 
 
-def replayed(step: Callable[[], None]) -> Callable[[], None]:
-    """A whole step captured as one CUDA graph. A transfer that waits for the device is an error in here."""
+def replayed(
+    step: Callable[[], None], body: Callable[[], None], optimizer: torch.optim.Optimizer
+) -> Callable[[], None]:
+    """A whole step captured as one CUDA graph. A transfer that waits for the device is an error in here.
+
+    Captured without gradients from before, the backward pass writes them anew at every replay: nothing is to be zeroed.
+    """
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(WARM_UP):
             step()
     torch.cuda.current_stream().wait_stream(stream)
+    optimizer.zero_grad(set_to_none=True)
     graph = torch.cuda.CUDAGraph()
     with no_waiting(), torch.cuda.graph(graph):
-        step()
+        body()
     return graph.replay
 
 

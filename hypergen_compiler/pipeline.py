@@ -218,17 +218,27 @@ def design(request: Request, name: str, progress: Progress = ignore) -> Design:
 
 
 def planned(program: Program, request: Request) -> tuple[ParameterLayout, Plan]:
-    """Layout and plan. Where all datasets share a pass, what cannot differ within it is kept."""
+    """Layout and plan: one pass for all datasets of a step where the model allows it and nothing else was asked for.
+
+    What cannot differ between datasets within that pass is kept.
+    """
     kept = matching(program, request.keep)
-    plan = make_plan(program, lay_out(program, kept), request.budget, request.head, request.keep)
-    if plan.head == "biases" and not request.apart and program.loss is not None:
+    wanted = request.head == "biases" or (request.head is None and request.budget is None)
+    if wanted and not request.apart and program.loss is not None:
         together = run_together(program)
-        apart = frozenset(p.name for p in program.parameters if p.name not in together.tensors)
-        layout = lay_out(program, kept | apart)
-        if together.obstacle is None and layout.conditioned:
-            plan = make_plan(program, layout, request.budget, request.head, request.keep)
-            return layout, replace(plan, together=True)
+        layout = lay_out(program, kept | {p.name for p in program.parameters if p.name not in together.tensors})
+        if together.obstacle is None and layout.conditioned and (request.head or suffices(layout)):
+            plan = make_plan(program, layout, request.budget, "biases", request.keep)
+            return layout, replace(plan, together=True, asked=request.head)
+    plan = make_plan(program, lay_out(program, kept), request.budget, request.head, request.keep)
     return lay_out(program, kept | left_out(program, plan.head)), plan
+
+
+def suffices(layout: ParameterLayout) -> bool:
+    """Whether at least every second matrix has a bias or gain beside it that may differ between datasets."""
+    trained = [slot for slot in layout.slots if slot.trained]
+    matrices = sum(len(slot.shape) > 1 for slot in trained)
+    return 2 * sum(slot.conditioned for slot in trained) >= matrices
 
 
 def alternatives(found: Design, progress: Progress = ignore) -> list[Alternative]:

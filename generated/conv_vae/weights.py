@@ -72,39 +72,52 @@ class Weights(NamedTuple):
 # Offsets are multiples of 16 elements, so that every view starts on a 64-byte boundary.
 LAYOUT: tuple[tuple[str, tuple[int, ...], int], ...] = (
     ("log_scale", (), 0),
-    ("stem.weight", (16, 1, 4, 4), 16),
-    ("stem.bias", (16,), 272),
+    ("stem.bias", (16,), 16),
     *(
-        (f"blocks.{i}.{name}", shape, 288 + 4656 * i + offset)
+        (f"blocks.{i}.{name}", shape, 32 + 48 * i + offset)
+        for i in range(2)
+        for name, shape, offset in (
+            ("norm.weight", (16,), 0),
+            ("norm.bias", (16,), 16),
+            ("conv2.bias", (16,), 32),
+        )
+    ),
+    ("to_latent.bias", (16,), 128),
+    ("from_latent.bias", (256,), 144),
+    *(
+        (f"decoder_blocks.{i}.{name}", shape, 400 + 48 * i + offset)
+        for i in range(2)
+        for name, shape, offset in (
+            ("norm.weight", (16,), 0),
+            ("norm.bias", (16,), 16),
+            ("conv2.bias", (16,), 32),
+        )
+    ),
+    ("to_pixels.bias", (1,), 496),
+    ("stem.weight", (16, 1, 4, 4), 512),
+    *(
+        (f"blocks.{i}.{name}", shape, 768 + 4608 * i + offset)
         for i in range(2)
         for name, shape, offset in (
             ("conv1.weight", (16, 16, 3, 3), 0),
-            ("norm.weight", (16,), 2304),
-            ("norm.bias", (16,), 2320),
-            ("conv2.weight", (16, 16, 3, 3), 2336),
-            ("conv2.bias", (16,), 4640),
+            ("conv2.weight", (16, 16, 3, 3), 2304),
         )
     ),
-    ("to_latent.weight", (16, 256), 9600),
-    ("to_latent.bias", (16,), 13696),
-    ("from_latent.weight", (256, 8), 13712),
-    ("from_latent.bias", (256,), 15760),
+    ("to_latent.weight", (16, 256), 9984),
+    ("from_latent.weight", (256, 8), 14080),
     *(
-        (f"decoder_blocks.{i}.{name}", shape, 16016 + 4656 * i + offset)
+        (f"decoder_blocks.{i}.{name}", shape, 16128 + 4608 * i + offset)
         for i in range(2)
         for name, shape, offset in (
             ("conv1.weight", (16, 16, 3, 3), 0),
-            ("norm.weight", (16,), 2304),
-            ("norm.bias", (16,), 2320),
-            ("conv2.weight", (16, 16, 3, 3), 2336),
-            ("conv2.bias", (16,), 4640),
+            ("conv2.weight", (16, 16, 3, 3), 2304),
         )
     ),
-    ("to_pixels.weight", (16, 1, 4, 4), 25328),
-    ("to_pixels.bias", (1,), 25584),
+    ("to_pixels.weight", (16, 1, 4, 4), 25344),
 )
 SIZE = 25600  # elements in the buffer, padding included
 EMITTED = SIZE  # how many of them the hypernetwork emits; behind lie frozen and unread parameters
+CONDITIONED = 512  # how many of these depend on the dataset; the others are learned the same for all
 # Further names of parameters that ConvVAE shares.
 TIED: dict[str, str] = {}
 
@@ -118,6 +131,24 @@ def unpack(flat: Tensor) -> Weights:
     bounds = [offset for _, _, offset in LAYOUT] + [SIZE]
     chunks = flat.split([end - start for start, end in zip(bounds, bounds[1:])])
     views = {name: chunk[: torch.Size(shape).numel()].view(shape) for chunk, (name, shape, _) in zip(chunks, LAYOUT)}
+    return Weights.read(views, "")
+
+
+def unpack_together(flat: Tensor, changes: Tensor) -> Weights:
+    """The weights of m datasets for one pass through the model, which share all but the leading CONDITIONED elements.
+
+    To these each row of `changes` [m, CONDITIONED] is added: their tensors have a row per dataset, [m, *shape], unless
+    there is one dataset only. The others are views of `flat` [SIZE].
+    """
+    bounds = [offset for _, _, offset in LAYOUT] + [SIZE]
+    sizes = [end - start for start, end in zip(bounds, bounds[1:])]
+    differing = sum(offset < CONDITIONED for offset in bounds[:-1])
+    leading, *shared = flat.split([CONDITIONED, *sizes[differing:]])
+    chunks = [*(leading + changes.squeeze(0)).split(sizes[:differing], dim=-1), *shared]
+    views = {
+        name: chunk[..., : torch.Size(shape).numel()].view((*chunk.shape[:-1], *shape))
+        for chunk, (name, shape, _) in zip(chunks, LAYOUT)
+    }
     return Weights.read(views, "")
 
 

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from . import model
 from .hypernetwork import Batch, Hypernetwork, as_inputs
-from .weights import State, Weights, unpack
+from .weights import State, Weights
 
 SYNTHETIC = 2  # synthetic datasets for each real one: two are the fewest that give an unbiased penalty
+PENALISED_OF = 4  # datasets, of which one carries the penalty
 
 
 class Objective(NamedTuple):
@@ -30,48 +31,51 @@ def autophagy_penalty(real: Tensor, synthetic: Tensor, spread: Tensor) -> Tensor
     estimates that it should unbias; the product of two independent residuals does not. `real` is a
     target: no gradient flows into it, or the penalty is met by making H constant.
 
-    real [d], synthetic [k >= 2, d], spread [d] -> []
+    real [..., d], synthetic [..., k >= 2, d], spread [d] -> [...]
     """
-    k = synthetic.shape[0]
+    k = synthetic.shape[-2]
     if k < 2:
         raise ValueError(f"the penalty needs at least 2 synthetic datasets, got {k}")
-    residual = (synthetic - real.detach()) / spread
-    return (residual.sum(0).square().sum() - residual.square().sum()) / (k * (k - 1) * real.numel())
+    residual = (synthetic - real.detach().unsqueeze(-2)) / spread
+    products = residual.sum(-2).square().sum(-1) - residual.square().sum((-2, -1))
+    return products / (k * (k - 1) * real.shape[-1])
 
 
-def synthetic_datasets(weights: Weights, state: State, dataset: Batch) -> list[Batch]:
-    """SYNTHETIC datasets of the model's own samples, each as large as `dataset`.
+def synthetic_datasets(weights: Weights, state: State, *inputs: Tensor) -> tuple[Tensor, ...]:
+    """SYNTHETIC datasets of the model's own samples for each real one, as large as it, one behind the other.
 
     Samples keep their gradient: the penalty then teaches the weights to produce what the data holds.
     """
-    (x,) = as_inputs(dataset)
+    (x,) = inputs
     samples = model.sample(weights, state, SYNTHETIC * x.shape[0])
-    return list(samples.chunk(SYNTHETIC))
+    return (samples,)
 
 
 def objective(hypernetwork: Hypernetwork, state: State, *datasets: Batch, strength: float = 1.0) -> Objective:
     """The mean loss of small datasets, each under the weights emitted for it, and `strength` times their penalty.
 
     A dataset is what `loss` takes: a tensor [n, 2].
+    All go through the model in one pass, so they have the same number of items. Sampling costs another: one dataset in
+    PENALISED_OF carries the penalty.
     At strength 0 nothing is sampled and the penalty is 0.
     """
-    embeddings = torch.stack([hypernetwork.embed(dataset) for dataset in datasets])
-    weights = [unpack(flat) for flat in hypernetwork.emit(embeddings)]
-    losses = []
-    for w, dataset in zip(weights, datasets):
-        (x,) = as_inputs(dataset)
-        losses.append(model.loss(w, state, x, training=True))
-    loss = torch.stack(losses).mean()
+    m = len(datasets)
+    if len({as_inputs(dataset)[0].shape[0] for dataset in datasets}) > 1:
+        raise ValueError("datasets that share a pass have the same number of items")
+    (x,) = (torch.cat(parts) for parts in zip(*map(as_inputs, datasets), strict=True))
+    embeddings = hypernetwork.embed_together((x,), m)
+    weights = hypernetwork.emit_together(embeddings)
+    loss = model.loss(weights, state, x, training=True)
     if not strength:
         return Objective(loss, loss, torch.zeros_like(loss))
 
     if len(datasets) > 1:
         hypernetwork.embedding_spread.lerp_(embeddings.detach().std(0).clamp_min(1e-6), 0.05)
     spread = hypernetwork.embedding_spread.clone()  # the next call may change it before this one's backward pass
-    penalties = []
-    # Samples come after all losses: these change the state that the sampler reads.
-    for real, w, dataset in zip(embeddings, weights, datasets):
-        read = [hypernetwork.embed(synthetic) for synthetic in synthetic_datasets(w, state, dataset)]
-        penalties.append(autophagy_penalty(real, torch.stack(read), spread))
-    penalty = torch.stack(penalties).mean()
+    count = -(-m // PENALISED_OF)
+    real = embeddings[-count:]
+    items = tuple(part.chunk(m)[-count:] for part in (x,))
+    sampled = synthetic_datasets(hypernetwork.emit_together(real), state, *map(torch.cat, items))
+    synthetic = hypernetwork.embed_together(sampled, count * SYNTHETIC).unflatten(0, (count, SYNTHETIC))
+    penalty = autophagy_penalty(real, synthetic, spread).mean()
     return Objective(loss + strength * penalty, loss, penalty)

@@ -54,20 +54,27 @@ class Weights(NamedTuple):
 # Offsets are multiples of 16 elements, so that every view starts on a 64-byte boundary.
 LAYOUT: tuple[tuple[str, tuple[int, ...], int], ...] = (
     *(
-        (f"couplings.{i}.{name}", shape, 0 + 1296 * i + offset)
+        (f"couplings.{i}.{name}", shape, 0 + 80 * i + offset)
+        for i in range(6)
+        for name, shape, offset in (
+            ("network.0.bias", (32,), 0),
+            ("network.2.bias", (32,), 32),
+            ("network.4.bias", (4,), 64),
+        )
+    ),
+    *(
+        (f"couplings.{i}.{name}", shape, 480 + 1216 * i + offset)
         for i in range(6)
         for name, shape, offset in (
             ("network.0.weight", (32, 2), 0),
-            ("network.0.bias", (32,), 64),
-            ("network.2.weight", (32, 32), 96),
-            ("network.2.bias", (32,), 1120),
-            ("network.4.weight", (4, 32), 1152),
-            ("network.4.bias", (4,), 1280),
+            ("network.2.weight", (32, 32), 64),
+            ("network.4.weight", (4, 32), 1088),
         )
     ),
 )
 SIZE = 7776  # elements in the buffer, padding included
 EMITTED = SIZE  # how many of them the hypernetwork emits; behind lie frozen and unread parameters
+CONDITIONED = 480  # how many of these depend on the dataset; the others are learned the same for all
 # Further names of parameters that CouplingFlow shares.
 TIED: dict[str, str] = {}
 
@@ -81,6 +88,24 @@ def unpack(flat: Tensor) -> Weights:
     bounds = [offset for _, _, offset in LAYOUT] + [SIZE]
     chunks = flat.split([end - start for start, end in zip(bounds, bounds[1:])])
     views = {name: chunk[: torch.Size(shape).numel()].view(shape) for chunk, (name, shape, _) in zip(chunks, LAYOUT)}
+    return Weights.read(views, "")
+
+
+def unpack_together(flat: Tensor, changes: Tensor) -> Weights:
+    """The weights of m datasets for one pass through the model, which share all but the leading CONDITIONED elements.
+
+    To these each row of `changes` [m, CONDITIONED] is added: their tensors have a row per dataset, [m, *shape], unless
+    there is one dataset only. The others are views of `flat` [SIZE].
+    """
+    bounds = [offset for _, _, offset in LAYOUT] + [SIZE]
+    sizes = [end - start for start, end in zip(bounds, bounds[1:])]
+    differing = sum(offset < CONDITIONED for offset in bounds[:-1])
+    leading, *shared = flat.split([CONDITIONED, *sizes[differing:]])
+    chunks = [*(leading + changes.squeeze(0)).split(sizes[:differing], dim=-1), *shared]
+    views = {
+        name: chunk[..., : torch.Size(shape).numel()].view((*chunk.shape[:-1], *shape))
+        for chunk, (name, shape, _) in zip(chunks, LAYOUT)
+    }
     return Weights.read(views, "")
 
 

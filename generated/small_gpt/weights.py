@@ -87,32 +87,39 @@ class Weights(NamedTuple):
 # One row per tensor, in buffer order: its name in SmallGPT.state_dict(), its shape, its offset.
 # Offsets are multiples of 16 elements, so that every view starts on a 64-byte boundary.
 LAYOUT: tuple[tuple[str, tuple[int, ...], int], ...] = (
-    ("start", (32,), 0),
-    ("token_embedding.weight", (28, 32), 32),
-    ("position_embedding.weight", (32, 32), 928),
     *(
-        (f"blocks.{i}.{name}", shape, 1952 + 12704 * i + offset)
+        (f"blocks.{i}.{name}", shape, 0 + 416 * i + offset)
         for i in range(3)
         for name, shape, offset in (
             ("norm1.weight", (32,), 0),
             ("norm1.bias", (32,), 32),
-            ("attention.query_key_value.weight", (96, 32), 64),
-            ("attention.query_key_value.bias", (96,), 3136),
-            ("attention.out.weight", (32, 32), 3232),
-            ("attention.out.bias", (32,), 4256),
-            ("norm2.weight", (32,), 4288),
-            ("norm2.bias", (32,), 4320),
-            ("expand.weight", (128, 32), 4352),
-            ("expand.bias", (128,), 8448),
-            ("contract.weight", (32, 128), 8576),
-            ("contract.bias", (32,), 12672),
+            ("attention.query_key_value.bias", (96,), 64),
+            ("attention.out.bias", (32,), 160),
+            ("norm2.weight", (32,), 192),
+            ("norm2.bias", (32,), 224),
+            ("expand.bias", (128,), 256),
+            ("contract.bias", (32,), 384),
         )
     ),
-    ("norm.weight", (32,), 40064),
-    ("norm.bias", (32,), 40096),
+    ("norm.weight", (32,), 1248),
+    ("norm.bias", (32,), 1280),
+    ("start", (32,), 1312),
+    ("token_embedding.weight", (28, 32), 1344),
+    ("position_embedding.weight", (32, 32), 2240),
+    *(
+        (f"blocks.{i}.{name}", shape, 3264 + 12288 * i + offset)
+        for i in range(3)
+        for name, shape, offset in (
+            ("attention.query_key_value.weight", (96, 32), 0),
+            ("attention.out.weight", (32, 32), 3072),
+            ("expand.weight", (128, 32), 4096),
+            ("contract.weight", (32, 128), 8192),
+        )
+    ),
 )
 SIZE = 40128  # elements in the buffer, padding included
 EMITTED = SIZE  # how many of them the hypernetwork emits; behind lie frozen and unread parameters
+CONDITIONED = 1312  # how many of these depend on the dataset; the others are learned the same for all
 # Further names of parameters that SmallGPT shares.
 TIED: dict[str, str] = {"head.weight": "token_embedding.weight"}
 
@@ -126,6 +133,24 @@ def unpack(flat: Tensor) -> Weights:
     bounds = [offset for _, _, offset in LAYOUT] + [SIZE]
     chunks = flat.split([end - start for start, end in zip(bounds, bounds[1:])])
     views = {name: chunk[: torch.Size(shape).numel()].view(shape) for chunk, (name, shape, _) in zip(chunks, LAYOUT)}
+    return Weights.read(views, "")
+
+
+def unpack_together(flat: Tensor, changes: Tensor) -> Weights:
+    """The weights of m datasets for one pass through the model, which share all but the leading CONDITIONED elements.
+
+    To these each row of `changes` [m, CONDITIONED] is added: their tensors have a row per dataset, [m, *shape], unless
+    there is one dataset only. The others are views of `flat` [SIZE].
+    """
+    bounds = [offset for _, _, offset in LAYOUT] + [SIZE]
+    sizes = [end - start for start, end in zip(bounds, bounds[1:])]
+    differing = sum(offset < CONDITIONED for offset in bounds[:-1])
+    leading, *shared = flat.split([CONDITIONED, *sizes[differing:]])
+    chunks = [*(leading + changes.squeeze(0)).split(sizes[:differing], dim=-1), *shared]
+    views = {
+        name: chunk[..., : torch.Size(shape).numel()].view((*chunk.shape[:-1], *shape))
+        for chunk, (name, shape, _) in zip(chunks, LAYOUT)
+    }
     return Weights.read(views, "")
 
 

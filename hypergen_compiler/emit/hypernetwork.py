@@ -6,6 +6,7 @@ import torch
 
 from hypergen_compiler.emit.batches import batch_names, has_fixed_values, item_kind, shape_text
 from hypergen_compiler.emit.header import header
+from hypergen_compiler.emit.literals import literal
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout
@@ -15,6 +16,9 @@ from hypergen_compiler.program import Affine, Input, Program
 
 __all__ = ["hypernetwork"]
 
+
+REACH = 8  # design: "what to condition", measured on digits
+LEAST_MAGNITUDE = {"biases": 0.1, "others": 0.01}  # of a tensor that starts at zero
 
 TEMPLATES = {
     "dense": "affine",
@@ -71,6 +75,8 @@ def head_values(layout: ParameterLayout, plan: Plan) -> dict[str, object]:
         "summary": Code(summary(plan)),
         "imports": Code(", ".join(together_names(plan, [*used, "initial_weights"]))),
         "together": plan.together,
+        "reach": REACH if plan.head == "biases" else None,
+        "least": literal(LEAST_MAGNITUDE["biases" if plan.head == "biases" else "others"]),
         "rank": plan.rank,
         "learned_encoder": plan.head in LEARNED_ENCODERS,
         "frozen": frozen,

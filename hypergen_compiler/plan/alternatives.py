@@ -68,6 +68,11 @@ def alternative(
 
 def reason(plan: Plan) -> str:
     """One sentence that says why the plan is what it is."""
+    if plan.together and plan.asked is None:
+        return (
+            "Small tensors can differ between the datasets of a step while all go through the model in one pass, which "
+            "costs next to nothing; `--budget` or `--head low-rank` conditions every weight."
+        )
     if plan.asked is not None:
         return f"The head {plan.asked} was asked for" + (
             "." if plan.budget is None else f", and this is the largest within {plan.budget}."

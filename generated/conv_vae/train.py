@@ -38,9 +38,9 @@ class Settings(NamedTuple):
 
 
 def make_optimizer(hypernetwork: Hypernetwork, lr: float) -> torch.optim.Optimizer:
-    """The base learns at the model's own rate, what depends on the data at a third of it."""
-    conditional = [hypernetwork.head, *hypernetwork.encoder.parameters()]
-    return torch.optim.Adam([{"params": [hypernetwork.base]}, {"params": conditional, "lr": lr / 3}], lr=lr, fused=True)
+    """What all datasets share learns at the model's own rate, what depends on the data at a third of it."""
+    shared, conditional = hypernetwork.groups()
+    return torch.optim.Adam([{"params": shared}, {"params": conditional, "lr": lr / 3}], lr=lr, fused=True)
 
 
 class RelativeClip:

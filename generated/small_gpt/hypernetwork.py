@@ -92,6 +92,10 @@ class Hypernetwork(nn.Module):
         self.register_buffer("scale", magnitudes(initial))
         self.register_buffer("embedding_spread", torch.ones(RANK))
 
+    def groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """What is learned the same for all datasets, and what makes the weights depend on the dataset."""
+        return [self.base], [self.head, *self.encoder.parameters()]
+
     def embed(self, batch: Batch) -> Tensor:
         """A dataset, [n, 32], -> [RANK]"""
         return self.encoder(self.encoder.features(*as_inputs(batch)))

@@ -128,7 +128,8 @@ def test_the_loss_reaches_every_weight_that_it_reads():
 
 def test_training_reaches_the_whole_hypernetwork(hypernetwork):
     with torch.no_grad():
-        hypernetwork.head.normal_(std=1e-3)  # at zero the encoder has no gradient yet
+        for parameter in hypernetwork.groups()[1]:
+            parameter.add_(torch.randn_like(parameter), alpha=1e-3)  # at zero the encoder has no gradient yet
     objective(hypernetwork, State(), dataset(8), dataset(9), strength=1.0).total.backward()
     for name, parameter in hypernetwork.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
@@ -141,7 +142,7 @@ def test_the_embedding_ignores_order(hypernetwork):
 
 
 def test_calibrated_embeddings_tell_datasets_apart(hypernetwork):
-    datasets = [dataset(n) for n in range(8, 8 + 2 * hypernetwork.head.shape[0])]
+    datasets = [dataset(n) for n in range(8, 8 + 2 * RANK)]
     hypernetwork.encoder.calibrate(datasets)
     embeddings = torch.stack([hypernetwork.embed(batch) for batch in datasets])
     assert embeddings.mean(0).abs().max() < 1e-2
@@ -150,8 +151,9 @@ def test_calibrated_embeddings_tell_datasets_apart(hypernetwork):
 
 def test_emitting_several_embeddings_emits_each(hypernetwork):
     with torch.no_grad():
-        hypernetwork.head.normal_()
-        embeddings = torch.randn(3, hypernetwork.head.shape[0])
+        for parameter in hypernetwork.groups()[1]:
+            parameter.normal_()
+        embeddings = torch.randn(3, RANK)
         together = hypernetwork.emit(embeddings)
         torch.testing.assert_close(together, torch.stack([hypernetwork.emit(e) for e in embeddings]))
     assert not torch.equal(together[0], together[1])

@@ -10,7 +10,7 @@ import math
 import torch.fx
 
 from hypergen_compiler.layout import ParameterLayout
-from hypergen_compiler.plan.heads import BYTES, Candidate
+from hypergen_compiler.plan.heads import BYTES, HIDDEN, Candidate
 from hypergen_compiler.program import Affine, Dimension, Extent, Program
 
 __all__ = ["EPISODES", "ITEMS", "activation_bytes", "moved_bytes", "peak_bytes"]
@@ -22,16 +22,16 @@ VALUE_AND_MOMENTS = 12  # bytes of a parameter while there is no gradient
 MOVED_PER_PARAMETER = 48
 # What it moves for each emitted element of a dataset: product, sum with the base, gradient, their gathering.
 MOVED_PER_ELEMENT = 40
-# Calls whose backward pass needs neither their inputs nor their output.
+# Calls whose backward pass needs neither their inputs nor their output, those that need their output, and those that
+# keep a further tensor of their input's size: a mask, or logarithms.
 FORGETFUL = frozenset(
     """add add_ sub sub_ rsub neg sum mean view reshape flatten unflatten expand squeeze unsqueeze permute transpose
     chunk split cat stack contiguous to float type_as movedim repeat roll pad select __getitem__ getitem project size
-    unbind detach narrow expand_as view_as T mT""".split()
+    unbind detach narrow expand_as view_as swapaxes output""".split()
 )
-KEEPS_OUTPUT = frozenset(
-    "relu relu_ tanh sigmoid exp sqrt rsqrt softmax log_softmax elu leaky_relu dropout normalize".split()
-)
-KEEPS_ANOTHER = frozenset("cross_entropy log_softmax dropout batch_norm instance_norm group_norm".split())
+KEEPS_OUTPUT = frozenset("relu relu_ tanh sigmoid exp sqrt rsqrt softmax log_softmax elu leaky_relu".split())
+KEEPS_ANOTHER = frozenset("cross_entropy dropout".split())
+SCALING = frozenset("mul div truediv".split())  # forgetful where the other factor is a number
 
 
 def peak_bytes(program: Program, layout: ParameterLayout, option: Candidate) -> int:
@@ -40,7 +40,8 @@ def peak_bytes(program: Program, layout: ParameterLayout, option: Candidate) -> 
     itemsize = layout.dtype.itemsize
     parameters, emitted = option.all_parameters, EPISODES * layout.size * itemsize
     fixed = buffer_bytes(layout, option)
-    forward = VALUE_AND_MOMENTS * parameters + emitted + EPISODES * activation_bytes(program, ITEMS)
+    hidden = EPISODES * HIDDEN * -(-option.conditioned // option.chunk) * itemsize if option.chunk else 0
+    forward = VALUE_AND_MOMENTS * parameters + emitted + hidden + EPISODES * activation_bytes(program, ITEMS)
     backward = BYTES * parameters + 2 * emitted
     return fixed + max(forward, backward)
 
@@ -60,29 +61,54 @@ def activation_bytes(program: Program, items: int) -> int:
     """Bytes that one forward pass of the loss keeps for its backward pass, as far as its recorded calls tell."""
     if program.loss is None:
         return 0
-    kept: dict[object, int] = {}
-    for node in program.entry(program.loss).graph.nodes:
-        if node.op == "call_function" and "shape" in node.meta and node.meta.get("dtype") is not None:
-            size = math.prod(at(side, items) for side in node.meta["shape"]) * node.meta["dtype"].itemsize
-            if is_kept(node):
-                kept[node.meta["storage"]] = max(size, kept.get(node.meta["storage"], 0))
-            if name_of(node) in KEEPS_ANOTHER and node.all_input_nodes:
-                kept[node] = input_bytes(node.all_input_nodes[0], items)
-    return sum(kept.values())
+    nodes = list(program.entry(program.loss).graph.nodes)
+    held = {node.meta.get("storage") for node in nodes if node.op != "call_function"}  # weights, buffers and data
+    sizes: dict[object, int] = {}
+    for node in nodes:
+        storage = node.meta.get("storage")
+        sizes[storage] = max(node_bytes(node, items), sizes.get(storage, 0))
+    made = [node for node in nodes if node.op == "call_function"]
+    kept = {node.meta.get("storage") for node in made if is_kept(node)} - held
+    return sum(sizes[storage] for storage in kept) + sum(extra_bytes(node, items) for node in made)
+
+
+def extra_bytes(node: torch.fx.Node, items: int) -> int:
+    """What a call keeps besides its inputs and its output."""
+    if name_of(node) in KEEPS_ANOTHER:
+        return node_bytes(node.all_input_nodes[0], items)
+    if name_of(node) == "scaled_dot_product_attention" and "dropout_p" in node.kwargs:
+        return attention_bytes(node, items)
+    return 0
+
+
+def attention_bytes(node: torch.fx.Node, items: int) -> int:
+    """What attention keeps with dropout, for which torch takes no fused kernel: scaled queries and keys, the softmax,
+    the mask, and their product."""
+    query, key = node.all_input_nodes[:2]
+    width = at(query.meta["shape"][-1], items)
+    scores = node_bytes(query, items) // width * at(key.meta["shape"][-2], items)
+    return node_bytes(query, items) + node_bytes(key, items) + 3 * scores
 
 
 def is_kept(node: torch.fx.Node) -> bool:
-    return name_of(node) in KEEPS_OUTPUT or any(name_of(user) not in FORGETFUL for user in node.users)
+    """Whether a call's output is needed in the backward pass, by the call itself or by one that takes it."""
+    return name_of(node) in KEEPS_OUTPUT or any(needs_inputs(user) for user in node.users)
 
 
-def input_bytes(node: torch.fx.Node, items: int) -> int:
-    if "shape" not in node.meta:
-        return 0
-    return math.prod(at(side, items) for side in node.meta["shape"]) * node.meta["dtype"].itemsize
+def needs_inputs(node: torch.fx.Node) -> bool:
+    name = name_of(node)
+    scaled = name in SCALING and len(node.all_input_nodes) < 2
+    return not scaled and name not in FORGETFUL | KEEPS_OUTPUT | KEEPS_ANOTHER
 
 
 def name_of(node: torch.fx.Node) -> str:
     return "output" if node.op == "output" else getattr(node.target, "__name__", str(node.target))
+
+
+def node_bytes(node: torch.fx.Node, items: int) -> int:
+    if "shape" not in node.meta or node.meta.get("dtype") is None:
+        return 0
+    return math.prod(at(side, items) for side in node.meta["shape"]) * node.meta["dtype"].itemsize
 
 
 def at(side: Dimension | Extent, items: int) -> int:

@@ -1,0 +1,29 @@
+"""The predicted peak memory of a training step, against what torch allocates for one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import hypergen_compiler as hypergen
+from benchmarks.predictions import measured_peak, step_of
+from hypergen_compiler.examples import ConvVAE, CouplingFlow, SmallGPT
+from hypergen_compiler.pipeline import Request, design
+from hypergen_compiler.plan.alternatives import weigh
+from hypergen_compiler.plan.machine import Machine
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "items"),
+    [
+        ("flow", CouplingFlow, torch.randn(64, 2)),
+        ("pictures", ConvVAE, torch.rand(64, 1, 8, 8)),
+        ("text", lambda: SmallGPT(width=64), torch.randint(28, (64, 32))),
+    ],
+)
+def test_memory_is_predicted_within_a_tenth(name, make, items, tmp_path):
+    model = make()
+    found = design(Request(model, items), name)
+    (predicted,) = (row for row in weigh(found.program, found.layout, found.plan, Machine(1.0)) if row.chosen)
+    step, held = step_of(hypergen.compile(model, items, out=tmp_path / f"{name}_measured").load(), items)
+    assert predicted.memory == pytest.approx(measured_peak(step, held), rel=0.1)

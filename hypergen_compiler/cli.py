@@ -75,6 +75,7 @@ def compile_command(
     allow_frozen: FrozenOption = False,
     recipe: RecipeOption = None,
     recipe_settings: RecipeSetOption = [],  # noqa: B006
+    single_file: Annotated[bool, typer.Option("--single-file", help="one module in place of a package")] = False,
     name: NameOption = None,
     force: Annotated[bool, typer.Option("--force", help="replace the folder, whatever it holds")] = False,
     as_json: JsonOption = False,
@@ -88,7 +89,8 @@ def compile_command(
             targets = project_targets(context)
         else:
             given, recipe_given = parse_settings(settings), parse_settings(recipe_settings)
-            origin = Origin(source, given, example, loss, sample, entry, budget, allow_frozen, recipe, recipe_given)
+            words = (loss, sample, entry, budget, allow_frozen, recipe, recipe_given, single_file)
+            origin = Origin(source, given, example, *words)
             targets = named_target(name, out, origin)
         compile_and_show(targets, force=force, as_json=as_json, several=source is None)
 

@@ -31,6 +31,7 @@ class Origin:
     allow_frozen: bool = False
     recipe: str | None = None
     recipe_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    single_file: bool = False
 
 
 NAMED_APART = ("source", "settings", "example")  # in a manifest they stand beside the other options

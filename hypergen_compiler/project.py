@@ -33,6 +33,7 @@ OPTIONS: dict[str, tuple[str, type]] = {
     "allow-frozen": ("allow_frozen", bool),
     "recipe": ("recipe", str),
     "recipe-set": ("recipe_settings", dict),
+    "single-file": ("single_file", bool),
 }
 WORDS = {str: "a text", list: "a list of texts", dict: "a table", bool: "true or false"}
 

@@ -90,8 +90,7 @@ def compile_command(
         else:
             given, recipe_given = parse_settings(settings), parse_settings(recipe_settings)
             words = (loss, sample, entry, budget, allow_frozen, recipe, recipe_given, single_file)
-            origin = Origin(source, given, example, *words)
-            targets = named_target(name, out, origin)
+            targets = named_target(name, out, Origin(source, given, example, *words))
         compile_and_show(targets, force=force, as_json=as_json, several=source is None)
 
 

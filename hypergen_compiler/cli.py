@@ -88,6 +88,7 @@ def compile_command(
     recipe_settings: RecipeSetOption = [],  # noqa: B006
     head: HeadOption = None,
     keep: KeepOption = [],  # noqa: B006
+    single_file: Annotated[bool, typer.Option("--single-file", help="one module in place of a package")] = False,
     name: NameOption = None,
     force: Annotated[bool, typer.Option("--force", help="replace the folder, whatever it holds")] = False,
     as_json: JsonOption = False,
@@ -101,10 +102,8 @@ def compile_command(
             targets = project_targets(context)
         else:
             given, recipe_given = parse_settings(settings), parse_settings(recipe_settings)
-            origin = Origin(
-                source, given, example, loss, sample, entry, budget, allow_frozen, recipe, recipe_given, head, keep
-            )
-            targets = named_target(name, out, origin)
+            words = (loss, sample, entry, budget, allow_frozen, recipe, recipe_given, head, keep, single_file)
+            targets = named_target(name, out, Origin(source, given, example, *words))
         compile_and_show(targets, force=force, as_json=as_json, several=source is None)
 
 

@@ -33,6 +33,7 @@ class Origin:
     recipe_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     head: str | None = None
     keep: Sequence[str] = ()
+    single_file: bool = False
 
 
 NAMED_APART = ("source", "settings", "example")  # in a manifest they stand beside the other options

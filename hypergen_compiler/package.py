@@ -72,8 +72,11 @@ class Package:
 
 def import_package(folder: Path, name: str) -> ModuleType:
     """Imports a folder under a name, whatever the folder is called, without writing bytecode into it."""
+    several = (folder / "__init__.py").is_file()
     specification = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        name,
+        folder / ("__init__.py" if several else f"{name}.py"),
+        submodule_search_locations=[str(folder)] if several else None,
     )
     assert specification and specification.loader
     package = importlib.util.module_from_spec(specification)
@@ -81,7 +84,7 @@ def import_package(folder: Path, name: str) -> ModuleType:
     sys.modules[name] = package
     try:
         specification.loader.exec_module(package)
-        for file in sorted(folder.glob("*.py")):
+        for file in sorted(folder.glob("*.py")) if several else ():
             if not file.stem.startswith(("test_", "__")):
                 importlib.import_module(f"{name}.{file.stem}")
     except Exception as error:

@@ -16,6 +16,7 @@ from hypergen_compiler.capture import EntryPoint, capture, entry_points
 from hypergen_compiler.capture.warm import warmed
 from hypergen_compiler.emit.files import emit
 from hypergen_compiler.emit.names import identifier
+from hypergen_compiler.emit.single_file import single_file
 from hypergen_compiler.errors import HyperGenError, Progress
 from hypergen_compiler.formatting import formatted, formatter
 from hypergen_compiler.layout import ParameterLayout, lay_out, matching
@@ -183,6 +184,8 @@ def build(request: Request, name: str, progress: Progress = ignore) -> Build:
 def emitted(found: Design, request: Request, progress: Progress) -> Build:
     progress("emitting the package")
     files = formatted(emit(found.program, found.layout, found.plan))
+    if request.origin.single_file:
+        files = formatted(single_file(files, found.program))
     manifest = describe_package(
         found.program, found.layout, found.plan, found.points, request.origin, formatter(), files, found.recipe
     )

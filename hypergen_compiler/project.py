@@ -35,6 +35,7 @@ OPTIONS: dict[str, tuple[str, type]] = {
     "recipe-set": ("recipe_settings", dict),
     "head": ("head", str),
     "keep": ("keep", list),
+    "single-file": ("single_file", bool),
 }
 WORDS = {str: "a text", list: "a list of texts", dict: "a table", bool: "true or false"}
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hypergen_compiler.drift import Drift, find_drift
-from hypergen_compiler.errors import HyperGenError, Progress
+from hypergen_compiler.errors import HyperGenError, HyperGenWarning, Progress
+from hypergen_compiler.formatting import formatter
 from hypergen_compiler.manifest import MANIFEST, files_in, read_manifest
 from hypergen_compiler.origin import origin_of
 from hypergen_compiler.pipeline import Build, build
@@ -47,6 +49,7 @@ def recompiled(
             where=error.where,
             remedy=error.remedy,
         ) from error
+    warn_of_formatters(name, manifest["formatter"], formatter())
     if "vendored" not in manifest:
         return build(asked, name, progress)
     there = manifest["vendored"]
@@ -58,6 +61,15 @@ def recompiled(
 def fell_back(manifest: Mapping[str, Any]) -> bool:
     """Whether the package was found to need a pass for each dataset, where its head could have done with one."""
     return manifest["plan"]["head"] == "biases" and not manifest["plan"].get("together", False)
+
+
+def warn_of_formatters(name: str, then: str | None, now: str | None) -> None:
+    """Another formatter may break lines elsewhere, which would read as if HyperGen had changed."""
+    if then != now:
+        message = (
+            f"{name} was formatted by {then or 'none'}, and now is by {now or 'none'}: its lines may differ in layout"
+        )
+        warnings.warn(message, HyperGenWarning, stacklevel=2)
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:

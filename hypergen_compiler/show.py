@@ -35,7 +35,9 @@ def show_published(manifest: Mapping[str, Any], folder: Path) -> RenderableType:
     ]
     if manifest.get("recipe"):
         rows.insert(3, ("recipe", recipe_text(manifest["recipe"])))
-    if manifest["loss"]:
+    if manifest["loss"] and (manifest["options"] or {}).get("single_file"):
+        rows.append(("train it", f"python {folder / manifest['name']}.py train DATA --out RUN"))
+    elif manifest["loss"]:
         rows.append(("train it", f"python -m {manifest['name']}.train DATA --out RUN   (in the folder's parent)"))
     return pairs(rows)
 

@@ -30,12 +30,19 @@ class Vendored:
 def vendor(folder: Path, destination: Path, progress: Progress) -> Vendored:
     """Copies the package in `folder`, with its edits, to `destination`, whose place in its project names it.
 
-    Raises HG106 for a name that Python cannot import, HG501 to HG503 for a destination that must not be written, HG505
-    if the package's record is lost and HG605 if it does not pass its own tests there; then nothing was written.
+    Raises HG106 for a name that Python cannot import, HG501 to HG503 for a destination that must not be written, HG504
+    for a single file, HG505 if the package's record is lost and HG605 if it does not pass its own tests there; then
+    nothing was written.
     """
     target = Path(os.path.realpath(destination))
     package_name(target.name, target.name)
     manifest, disk = read_manifest(folder), read_folder(folder)
+    if "__init__.py" not in manifest["files"]:
+        raise HyperGenError(
+            "HG504",
+            f"{folder.name} holds a single file, which is no package",
+            remedy="Paste it with its tensors.pt, or compile the model without --single-file.",
+        )
     if target.is_relative_to(folder.resolve()):
         raise HyperGenError("HG501", f"{target.name} lies in the package itself", remedy="Name a folder elsewhere.")
     check_target(target, force=False)

@@ -111,13 +111,19 @@ class Runner:
             torch.save(self.run(load(message["file"])), message["answer"])
 
     def load(self, folder: Path, name: str) -> None:
-        """Imports every module of the package but its tests, whatever its folder is called."""
+        """Imports every module of the package but its tests, whatever its folder is called, or its only one."""
+        several = (folder / "__init__.py").is_file()
         specification = importlib.util.spec_from_file_location(
-            name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+            name,
+            folder / ("__init__.py" if several else f"{name}.py"),
+            submodule_search_locations=[str(folder)] if several else None,
         )
         assert specification and specification.loader
         sys.modules[name] = package = importlib.util.module_from_spec(specification)
         specification.loader.exec_module(package)
+        if not several:
+            self.modules = {"weights": package, "model": package}
+            return
         for file in sorted(folder.glob("*.py")):
             if not file.stem.startswith(("test_", "__")):
                 self.modules[file.stem] = importlib.import_module(f"{name}.{file.stem}")

@@ -59,6 +59,14 @@ class TestCheck:
         done = run("diff", package)
         assert done.exit_code == 2 and "options that this HyperGen does not know: flavour" in done.stderr
 
+    def test_another_formatter_is_warned_of(self, package, run, monkeypatch):
+        from hypergen_compiler import recompile
+
+        monkeypatch.setattr(recompile, "formatter", lambda: None)
+        done = run("check", package)
+        assert done.exit_code == 0 and "warning: net was formatted by ruff" in done.stderr
+        assert "now is by none" in done.stderr
+
     def test_no_package(self, run, tmp_path):
         for command in ("check", "diff"):
             done = run(command, tmp_path)

@@ -122,7 +122,7 @@ class Runner:
         sys.modules[name] = package = importlib.util.module_from_spec(specification)
         specification.loader.exec_module(package)
         if not several:
-            self.modules = {"weights": package, "model": package}
+            self.modules = dict.fromkeys(("weights", "model", "hypernetwork", "objective"), package)
             return
         for file in sorted(folder.glob("*.py")):
             if not file.stem.startswith(("test_", "__")):
@@ -143,7 +143,7 @@ class Runner:
 
     def together(self, inputs: tuple[Tensor, ...]) -> dict[str, Any]:
         """One pass over several datasets, and one each; empty where the package has no such pass."""
-        if "layers" not in self.modules or "objective" not in self.modules:
+        if not hasattr(getattr(self.modules.get("hypernetwork"), "Hypernetwork", None), "emit_together"):
             return {}
         file = Path(__file__).with_name("verify_together.py")
         specification = importlib.util.spec_from_file_location(file.stem, file)

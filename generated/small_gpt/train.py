@@ -33,7 +33,7 @@ class Settings(NamedTuple):
     batch: int = 64  # items per small dataset
     episodes: int = 4  # small datasets per step
     lr: float = 3e-3
-    strength: float = 1.0  # of the autophagy penalty, against a loss in nats per item
+    strength: float = 10.0  # of the autophagy penalty, against a loss in nats per item
     seed: int = 0
 
 

@@ -48,7 +48,7 @@ def single_file(files: Mapping[str, bytes], program: Program) -> dict[str, bytes
     """The files of a package as `NAME.py`, `tensors.pt` and `test_NAME.py`.
 
     Names that two modules give to different things get the module's name in front, those of entry points stay.
-    Raises HG211 for an entry point that is called like something of `weights.py` or `layers.py`, whose names stay as well.
+    Raises HG211 for an entry point that is called like something of `weights.py` or `layers.py`, whose names stay too.
     """
     texts = {name: files[f"{name}.py"].decode() for name in ORDER if f"{name}.py" in files}
     parts = [read(name, text) for name, text in texts.items()]
@@ -86,17 +86,12 @@ def imported(node: ast.Import | ast.ImportFrom) -> dict[str, Key]:
 
 
 def chosen_names(parts: list[Part], entries: Collection[str]) -> dict[Key, str]:
-    """A name for everything: entry points and what the modules of KEPT define keep theirs, of others the first one does."""
+    """A name for everything: entry points and what KEPT modules define keep theirs, of others the first one does."""
     names = {Key("model", entry): str(entry) for entry in entries}
     taken = set(entries)
     everything = {node.id for part in parts for node in ast.walk(part.tree) if isinstance(node, ast.Name)}
-    wanted = [
-        (name, key)
-        for part in parts
-        if part.name in KEPT
-        for name, key in part.globals.items()
-        if key.home == part.name
-    ]
+    kept = [part for part in parts if part.name in KEPT]
+    wanted = [(name, key) for part in kept for name, key in part.globals.items() if key.home == part.name]
     if clash := next((name for name, _ in wanted if name in taken), None):
         raise HyperGenError(
             "HG211",

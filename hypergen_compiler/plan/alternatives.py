@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan.budget import in_bytes
@@ -11,6 +11,7 @@ from hypergen_compiler.plan.cost import moved_bytes, peak_bytes
 from hypergen_compiler.plan.heads import BYTES, HEADS, LEAST_RANK, Candidate, of_head
 from hypergen_compiler.plan.machine import Machine
 from hypergen_compiler.program import Program
+from hypergen_compiler.together import run_together
 
 __all__ = ["Alternative", "reason", "weigh"]
 
@@ -40,9 +41,12 @@ def weigh(program: Program, layout: ParameterLayout, plan: Plan, machine: Machin
     `layout` is that in which every tensor is conditioned that the user does not keep.
     """
     limit = None if plan.budget is None else in_bytes(plan.budget, BYTES * layout.trained)
+    together = run_together(program) if program.loss is not None else None
+    shared = bool(together and together.tensors and not together.obstacle)
     rows = []
     for head in HEADS:
-        for option in of_head(head, layout):
+        for found in of_head(head, layout):
+            option = replace(found, together=shared and head == "biases")
             chosen = (option.head, option.rank) == (plan.head, plan.rank)
             if chosen or option.rank in SHOWN_RANKS.get(head, (option.rank,)):
                 rows.append(alternative(program, layout, option, machine, limit, chosen))
@@ -52,7 +56,8 @@ def weigh(program: Program, layout: ParameterLayout, plan: Plan, machine: Machin
 def alternative(
     program: Program, layout: ParameterLayout, option: Candidate, machine: Machine, limit: int | None, chosen: bool
 ) -> Alternative:
-    seconds = None if machine.passes is None else machine.passes + moved_bytes(layout, option) / machine.bandwidth
+    passes = machine.together if option.together else machine.passes
+    seconds = None if passes is None else passes + moved_bytes(layout, option) / machine.bandwidth
     return Alternative(
         option.head,
         option.rank,

@@ -38,7 +38,7 @@ def peak_bytes(program: Program, layout: ParameterLayout, option: Candidate) -> 
     """The most memory that tensors take during a step: at the end of the forward pass, or while the head's gradient is
     written. What kernels take for themselves and the data outside the step are not counted."""
     itemsize = layout.dtype.itemsize
-    parameters, emitted = option.all_parameters, EPISODES * layout.size * itemsize
+    parameters, emitted = option.all_parameters, emitted_elements(layout, option) * itemsize
     fixed = buffer_bytes(layout, option)
     hidden = EPISODES * HIDDEN * -(-option.conditioned // option.chunk) * itemsize if option.chunk else 0
     forward = VALUE_AND_MOMENTS * parameters + emitted + hidden + EPISODES * activation_bytes(program, ITEMS)
@@ -52,9 +52,14 @@ def buffer_bytes(layout: ParameterLayout, option: Candidate) -> int:
     return layout.dtype.itemsize * (scales * option.conditioned + layout.size - layout.trained)
 
 
+def emitted_elements(layout: ParameterLayout, option: Candidate) -> int:
+    """How many elements are made for all datasets of a step; in a pass that they share, those that differ."""
+    return EPISODES * (option.conditioned if option.together else layout.size)
+
+
 def moved_bytes(layout: ParameterLayout, option: Candidate) -> int:
     """Bytes that a step reads and writes on top of the model's own work."""
-    return MOVED_PER_PARAMETER * option.all_parameters + MOVED_PER_ELEMENT * EPISODES * layout.size
+    return MOVED_PER_PARAMETER * option.all_parameters + MOVED_PER_ELEMENT * emitted_elements(layout, option)
 
 
 def activation_bytes(program: Program, items: int) -> int:

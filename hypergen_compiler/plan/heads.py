@@ -40,7 +40,7 @@ class Candidate:
     """A hypernetwork that could be emitted: its head, the length of the embedding, and the elements of a chunk.
 
     `parameters` are those of head and base, without the set encoder's; `conditioned` is how many elements of the buffer
-    the head changes.
+    the head changes. `together` tells that all datasets of a step share one pass of the model.
     """
 
     head: str
@@ -48,6 +48,7 @@ class Candidate:
     parameters: int
     conditioned: int
     chunk: int | None = None
+    together: bool = False
 
     @property
     def bytes(self) -> int:

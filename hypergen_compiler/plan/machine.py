@@ -27,12 +27,13 @@ TRIED, LONGEST = 8, 1.0  # items of a first try, and the seconds that it may tak
 class Machine:
     """Bytes per second that a copy moves, and the seconds of the model's own work; None where it was not run.
 
-    `plain` is a whole training step of the model itself on all items of a step, `passes` the forward and backward
-    passes of its loss for each dataset of a step.
+    `plain` is a whole training step of the model itself on all items of a step, `together` its forward and backward
+    pass alone, `passes` those for each dataset of a step.
     """
 
     bandwidth: float
     plain: float | None = None
+    together: float | None = None
     passes: float | None = None
 
 
@@ -60,7 +61,8 @@ def measure(model: nn.Module, point: EntryPoint | None) -> Machine:
 
         if seconds(lambda: passes(TRIED), runs=1) > LONGEST:
             return Machine(bandwidth)
-        return Machine(bandwidth, seconds(step), EPISODES * seconds(lambda: passes(ITEMS)))
+        together = seconds(lambda: passes(EPISODES * ITEMS))
+        return Machine(bandwidth, seconds(step), together, EPISODES * seconds(lambda: passes(ITEMS)))
 
 
 def seconds(run: Callable[[], object], runs: int = 5) -> float:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.contenders import Contender, packaged, rival_contender
 from benchmarks.heads import Head, Job
-from benchmarks.memory import planned_bytes
+from benchmarks.memory import planned
 from benchmarks.rivals import RIVALS, Rival
 from benchmarks.targets import Target
 
@@ -79,7 +79,9 @@ def head_jobs(cell: Cell, heads: Sequence[Head]) -> list[Job]:
 
 
 def head_entry(cell: Cell, job: Job, path: Path) -> Entry:
-    return Entry(job.head.name, planned_bytes(path), lambda: packaged(path, cell.data(), cell.penalty))
+    """A package; the default's name says which head it was given."""
+    name = job.head.name if job.head.head else f"{job.head.name} ({planned(path)['head']})"
+    return Entry(name, planned(path)["bytes"], lambda: packaged(path, cell.data(), cell.penalty))
 
 
 def rival_entries(cell: Cell, weights: int, rivals: Sequence[Rival] = RIVALS) -> list[Entry]:

@@ -104,7 +104,7 @@ def test_package_and_rival_are_measured_beside_the_plain_model(compiled):
     target, package = compiled("conv_vae")
     cell = Cell(target, 2, 3, penalty=True)
     rows = measure(cell, [head_entry(cell, Job(Head("default"), "conv_vae"), package.path)], 0.0)
-    assert [row.name for row in rows] == ["plain", "default"]
+    assert [row.name for row in rows] == ["plain", f"default ({package.manifest['plan']['head']})"]
     assert rows[1].speed.low <= rows[1].speed.median <= rows[1].speed.high
     weights = sum(parameter.numel() for parameter in target.make().parameters())
     assert rows[1].copies == pytest.approx(package.manifest["plan"]["parameters"] / weights, rel=0.05)

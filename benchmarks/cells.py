@@ -11,14 +11,15 @@ from torch import Tensor
 
 from benchmarks.contenders import Contender, packaged, rival_contender
 from benchmarks.heads import Head, Job
-from benchmarks.memory import planned_bytes
+from benchmarks.memory import planned
 from benchmarks.rivals import RIVALS, Rival
 from benchmarks.targets import Target
 
 __all__ = ["Cell", "Entry", "cells", "head_entry", "head_jobs", "rival_entries"]
 
 MANY = 8  # datasets
-FEW_FORWARDS = 4  # sampling that takes more passes of the model is timed for the default head alone
+FEW_FORWARDS = 1  # sampling that takes more passes of the model is timed for the default head alone
+SHIPPED = "torchhyper"  # timed with both kinds of Adam
 HEAVY = 10**8  # parameters: such a rival is timed with one dataset and without the penalty
 
 
@@ -59,15 +60,15 @@ class Entry:
 
 
 def cells(target: Target, quick: bool) -> Iterator[Cell]:
-    """Quick: one dataset and eight without the penalty, eight with it where a sample is one pass of the model."""
+    """One dataset and eight without the penalty, and eight with it; a large step is timed unless in a hurry."""
     few = target.items // MANY
     yield Cell(target, 1, target.items)
     yield Cell(target, MANY, few)
-    if not quick:
-        yield Cell(target, MANY, target.items)
     if target.forwards == 1 or not quick:
         yield Cell(target, MANY, few, penalty=True)
-    if target.forwards <= FEW_FORWARDS and not quick:
+    if target.large and not quick:
+        yield Cell(target, MANY, target.items)
+        yield Cell(target, MANY, target.items, penalty=True)
         yield Cell(target, 1, target.items, penalty=True)
 
 
@@ -79,17 +80,19 @@ def head_jobs(cell: Cell, heads: Sequence[Head]) -> list[Job]:
 
 
 def head_entry(cell: Cell, job: Job, path: Path) -> Entry:
-    return Entry(job.head.name, planned_bytes(path), lambda: packaged(path, cell.data(), cell.penalty))
+    """A package; the default's name says which head it was given."""
+    name = job.head.name if job.head.head else f"{job.head.name} ({planned(path)['head']})"
+    return Entry(name, planned(path)["bytes"], lambda: packaged(path, cell.data(), cell.penalty))
 
 
 def rival_entries(cell: Cell, weights: int, rivals: Sequence[Rival] = RIVALS) -> list[Entry]:
-    """Rivals with fused Adam, and with one dataset also with torch's default Adam, as their users have it."""
+    """Rivals with fused Adam, and torchhyper with one dataset also with torch's default Adam, as its users have it."""
     entries = []
     for rival in rivals:
         size = round(rival.copies * weights)
         if cell.large or cell.samples_slowly or (size > HEAVY and (cell.penalty or cell.datasets > 1)):
             continue
-        for fused in (True, False) if cell.datasets == 1 and not cell.penalty else (True,):
+        for fused in (True, False) if rival.name == SHIPPED and cell.datasets == 1 and not cell.penalty else (True,):
             entries.append(rival_entry(cell, rival, size, fused))
     return entries
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-__all__ = ["available_bytes", "held_bytes", "peak_bytes", "planned_bytes"]
+__all__ = ["available_bytes", "held_bytes", "peak_bytes", "planned"]
 
 ALLOCATION = "[memory]"  # the profiler's name of an allocation or, with a negative size, of its end
 
@@ -48,6 +49,6 @@ def available_bytes() -> int:
     return 1024 * int(fields["MemAvailable"].split()[0])
 
 
-def planned_bytes(path: Path) -> int:
-    """What a package's own plan says that training its hypernetwork takes."""
-    return json.loads((path / "hypergen.json").read_text())["plan"]["bytes"]
+def planned(path: Path) -> dict[str, Any]:
+    """A package's own plan: `head`, and in `bytes` what training its hypernetwork takes."""
+    return json.loads((path / "hypergen.json").read_text())["plan"]

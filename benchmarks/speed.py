@@ -33,7 +33,7 @@ from benchmarks.targets import TARGETS
 
 __all__ = ["main", "run_cells", "run_emissions"]
 
-QUICK_SECONDS, FULL_SECONDS = 0.6, 2.5  # for each contender of a cell
+QUICK_SECONDS, FULL_SECONDS = 0.6, 1.5  # for each contender of a cell
 QUICK_TARGETS = ("conv_vae", "unet")
 QUICK_RIVALS = ("torchhyper", "hypnettorch chunked")
 QUICK_LAYERS, FULL_LAYERS = (1, 10), (1, 10, 100)  # of a million weights each, to time emission alone

@@ -19,7 +19,8 @@ __all__ = ["TARGETS", "Linears", "Target"]
 class Target:
     """A model to compile: `data(n)` is a dataset of n items, `forwards` the passes of the model in one sample.
 
-    `items` are those of a step, in one dataset or spread over eight; as many in each of eight make a large step.
+    `items` are those of a step, in one dataset or spread over eight. Where `large`, a step is quick enough to time one
+    with as many in each of eight, too.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Target:
     data: Callable[[int], Tensor]
     items: int
     forwards: int
+    large: bool = False
 
 
 def pictures(n: int) -> Tensor:
@@ -49,7 +51,7 @@ def tokens(n: int) -> Tensor:
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
-        Target("conv_vae", "conv VAE", ConvVAE, pictures, items=64, forwards=1),
+        Target("conv_vae", "conv VAE", ConvVAE, pictures, items=64, forwards=1, large=True),
         Target("mlp_vae", "MLP VAE", MlpVAE, vectors, items=64, forwards=1),
         Target("unet", "U-Net", UNet, noisy_pictures, items=16, forwards=4),
         Target("gpt", "GPT", GPT, tokens, items=16, forwards=LENGTH),

@@ -24,7 +24,7 @@ def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     samples = "samples.png" if picture else "samples.pt"
     names, critic, sharded = batch_names(plan), program.critic, has_one_matrix(plan)
     shared = ["Step", "average", "count", "from_all", "join", "leave", "rank", "replicate", "share"]
-    shared += ["average_written", "versions"] if program.buffers else []
+    shared += ["average_changes", "copied"] if program.buffers else []
     shared += ["ShardedHypernetwork", "total_norm"] if sharded else []
     weights = ["State", *(["unpack"] if sampler or critic else []), *(["CRITIC", "EMITTED"] if critic else [])]
     return render(

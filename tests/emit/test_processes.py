@@ -123,7 +123,7 @@ def test_running_statistics_are_those_of_all_items(folder):
         assert torch.equal(one[name], other[name]), name
         if not name.endswith("running_var"):  # of half the items each, by their own mean
             torch.testing.assert_close(one[name], expected, rtol=0, atol=1e-6)
-    assert one["norm_running_mean"].any()
+    assert one["norm_running_mean"].any() and torch.equal(one["places"], run.state.places)
 
 
 def test_processes_draw_noise_of_their_own(folder):

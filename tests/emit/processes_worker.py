@@ -1,4 +1,4 @@
-"""One of several processes that train the packages of a folder:  processes_worker.py FOLDER"""
+"""One of several processes that train the packages of a folder:  torchrun processes_worker.py FOLDER"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-STEPS = 16
+STEPS = 8
 HEADS = ("biases", "low_rank")
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     sys.path.insert(0, str(folder))
     processes = importlib.import_module("biases.processes")
-    processes.join("cpu")
+    assert processes.join("cpu") == "cpu"
     for head, shard_head in itertools.product(HEADS, (False, True)):
         name = f"{head}_{'sharded' if shard_head else 'whole'}"
         run = training(head, folder, shard_head)
@@ -47,7 +47,17 @@ def main() -> None:
     run.advance()
     torch.save(run.state.state_dict(), folder / f"statistics_{processes.rank()}.pt")
     torch.save(torch.rand(3), folder / f"noise_{processes.rank()}.pt")
+    command(folder)
     processes.leave()
+
+
+def command(folder: Path) -> None:
+    """`python -m low_rank.train`, but that this process has joined already."""
+    train = importlib.import_module("low_rank.train")
+    train.join, train.leave = (lambda device: device), (lambda: None)
+    settings = f"--steps {STEPS} --batch 12 --episodes 3 --device cpu --shard-head"
+    sys.argv = ["train", str(folder / "data.npz"), "--out", str(folder / "run"), *settings.split()]
+    train.main()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from hypergen_compiler.emit.layers import layers
 from hypergen_compiler.emit.model import model
 from hypergen_compiler.emit.objective import objective
 from hypergen_compiler.emit.package_tests import package_tests
+from hypergen_compiler.emit.processes import processes
 from hypergen_compiler.emit.text import prose, render
 from hypergen_compiler.emit.train import train
 from hypergen_compiler.emit.weights import all_records, needs_file, weights
@@ -27,6 +28,7 @@ __all__ = ["emit"]
 TRAINING_FILES = {
     "hypernetwork.py": hypernetwork,
     "objective.py": objective,
+    "processes.py": processes,
     "data.py": data,
     "train.py": train,
     "export.py": export,

@@ -14,7 +14,7 @@ from hypergen_compiler.plan import FEATURES, LARGEST_SIDE, FeatureEncoder, Plan
 from hypergen_compiler.plan.heads import CHUNK_FEATURES, HIDDEN, LEARNED_ENCODERS, is_matrix
 from hypergen_compiler.program import Affine, Input, Program
 
-__all__ = ["hypernetwork"]
+__all__ = ["has_one_matrix", "hypernetwork"]
 
 
 REACH = 8  # design: "what to condition", measured on digits
@@ -83,7 +83,7 @@ def head_values(layout: ParameterLayout, plan: Plan) -> dict[str, object]:
         "kept": kept,
         "emitted": Code(emitted),
         "conditioned": Code("CONDITIONED" if kept else emitted),
-        "change": Code(f"{embedding} @ self.head" if TEMPLATES[plan.head] == "affine" else f"self.head({embedding})"),
+        "change": Code(f"self.{'change' if has_one_matrix(plan) else 'head'}({embedding})"),
         "cast": Code("" if single else f".to({layout.dtype})"),
         "chunk": plan.chunk,
         "chunk_features": CHUNK_FEATURES,
@@ -91,6 +91,11 @@ def head_values(layout: ParameterLayout, plan: Plan) -> dict[str, object]:
         "counted": plan.head == "factors",
         "vectors": any(slot.conditioned and not (is_matrix(slot) and slot.size) for slot in layout.slots),
     }
+
+
+def has_one_matrix(plan: Plan) -> bool:
+    """Whether the head is a matrix that an embedding is multiplied with, which processes can divide among them."""
+    return TEMPLATES[plan.head] == "affine"
 
 
 def together_names(plan: Plan, names: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.program import Affine, Container, Entry, Program
 
-__all__ = ["drawn", "objective", "unpacked"]
+__all__ = ["drawn", "objective", "samples_from_statistics", "unpacked"]
 
 
 def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
@@ -31,6 +31,7 @@ def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         loss=identifier(program.loss),
         sample=identifier(program.sample) if sampler else None,
         differentiable=bool(sampler and sampler.differentiable),
+        from_statistics=samples_from_statistics(program),
         together=plan.together,
         unpacked=unpacked(names),
         packed=Code(f"({', '.join(names)}{',' if len(names) == 1 else ''})"),
@@ -43,6 +44,14 @@ def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         arguments=loss_arguments(program, names),
         per_item=program.entry(program.loss).shapes[:1] != ((),),
     )
+
+
+def samples_from_statistics(program: Program) -> bool:
+    """Whether samples with a gradient may be made with running statistics, whose writes autograd does not notice."""
+    if program.sample is None or not program.entry(program.sample).differentiable or not program.buffers:
+        return False
+    calls = (node.meta.get("name", "") for graph in program.entry(program.sample).graphs for node in graph.nodes)
+    return any(name.endswith((".batch_norm", ".instance_norm")) for name in calls)
 
 
 def unpacked(names: Sequence[Code]) -> Code:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypergen_compiler.emit.batches import argument, batch_names, content, is_picture, loss_arguments
 from hypergen_compiler.emit.header import header
+from hypergen_compiler.emit.hypernetwork import has_one_matrix
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.objective import drawn, unpacked
 from hypergen_compiler.emit.text import Code, prose, render
@@ -21,7 +22,10 @@ def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     sampler = None if program.sample is None else program.entry(program.sample)
     picture = is_picture(program, plan)
     samples = "samples.png" if picture else "samples.pt"
-    names, critic = batch_names(plan), program.critic
+    names, critic, sharded = batch_names(plan), program.critic, has_one_matrix(plan)
+    shared = ["Step", "average", "count", "from_all", "join", "leave", "rank", "replicate", "share"]
+    shared += ["average_changes", "copied"] if program.buffers else []
+    shared += ["ShardedHypernetwork", "total_norm"] if sharded else []
     weights = ["State", *(["unpack"] if sampler or critic else []), *(["CRITIC", "EMITTED"] if critic else [])]
     return render(
         "train.py.j2",
@@ -32,6 +36,9 @@ def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         sample=identifier(program.sample) if sampler else None,
         from_data=Code("Data, Episodes, read_data" + (", write_png" if picture else "")),
         from_weights=Code(", ".join(sorted(weights, key=str.swapcase))),
+        from_processes=Code(", ".join(sorted(shared, key=lambda name: (name.islower(), name)))),
+        sharded=sharded,
+        buffers=bool(program.buffers),
         count=Code(", ".join(argument(value, SAMPLES) for value in sampler.inputs)) if sampler else None,
         access=drawn(sampler, plan)[0] if sampler else None,
         picture=picture,

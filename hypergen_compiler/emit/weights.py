@@ -9,6 +9,7 @@ import torch
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.literals import indexed_literal, literal, tensor_literal
 from hypergen_compiler.emit.names import Namespace
+from hypergen_compiler.emit.objective import samples_from_statistics
 from hypergen_compiler.emit.records import Field, Record, Records, build_records
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout, Slot
@@ -51,6 +52,7 @@ def weights(program: Program, layout: ParameterLayout, records: dict[str, Record
         state=Code(state_text(program, state, names)),
         constants=Code("yes") if any(needs_file(value) for value in program.constants.values()) else None,
         buffers=Code("yes") if program.buffers else None,
+        from_statistics=samples_from_statistics(program),
         buffer_names=Code(buffer_table(program, names)),
         transient=Code(transient_text(program, names)) if any(not b.persistent for b in program.buffers) else None,
     )

@@ -252,7 +252,7 @@ def test_without_a_loss_only_weights_and_entries_are_tested(tmp_path):
     program = capture(model, points, name="plain", source="VectorModel()", loss=None, sample=None)
     layout = lay_out(program)
     files = emit(program, layout, plan(program, layout, None))
-    assert not {"hypernetwork.py", "objective.py", "data.py", "train.py", "export.py"} & files.keys()
+    assert not {"hypernetwork.py", "objective.py", "processes.py", "data.py", "train.py", "export.py"} & files.keys()
     (tmp_path / "plain").mkdir()
     for name, content in files.items():
         (tmp_path / "plain" / name).write_bytes(content)

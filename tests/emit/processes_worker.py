@@ -1,0 +1,64 @@
+"""One of several processes that train the packages of a folder:  torchrun processes_worker.py FOLDER"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import sys
+from pathlib import Path
+
+import torch
+
+STEPS = 8
+HEADS = ("biases", "low_rank")
+
+
+def training(package: str, folder: Path, shard_head: bool = False):
+    """A run of the same settings, whoever makes it."""
+    module = importlib.import_module(f"{package}.train")
+    data = importlib.import_module(f"{package}.data").read_data(folder / "data.npz")
+    settings = module.Settings(steps=STEPS, batch=12, episodes=3, lr=3e-3)
+    return module.Training(data, settings, shard_head=shard_head)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    sys.path.insert(0, str(folder))
+    processes = importlib.import_module("biases.processes")
+    assert processes.join("cpu") == "cpu"
+    for head, shard_head in itertools.product(HEADS, (False, True)):
+        name = f"{head}_{'sharded' if shard_head else 'whole'}"
+        run = training(head, folder, shard_head)
+        for _ in range(STEPS // 2):
+            run.advance()
+        run.save(folder / f"{name}_half.pt")
+        for _ in range(STEPS // 2):
+            run.advance()
+        run.save(folder / f"{name}.pt")
+        torch.distributed.barrier()  # the first process has written
+        again = training(head, folder, shard_head)
+        again.load(folder / f"{name}_half.pt")
+        for _ in range(STEPS // 2):
+            again.advance()
+        again.save(folder / f"{name}_resumed.pt")
+        torch.save(tuple(run.hypernetwork.head.shape), folder / f"{name}_shape_{processes.rank()}.pt")
+
+    run = training("statistics", folder)
+    run.advance()
+    torch.save(run.state.state_dict(), folder / f"statistics_{processes.rank()}.pt")
+    torch.save(torch.rand(3), folder / f"noise_{processes.rank()}.pt")
+    command(folder)
+    processes.leave()
+
+
+def command(folder: Path) -> None:
+    """`python -m low_rank.train`, but that this process has joined already."""
+    train = importlib.import_module("low_rank.train")
+    train.join, train.leave = (lambda device: device), (lambda: None)
+    settings = f"--steps {STEPS} --batch 12 --episodes 3 --device cpu --shard-head"
+    sys.argv = ["train", str(folder / "data.npz"), "--out", str(folder / "run"), *settings.split()]
+    train.main()
+
+
+if __name__ == "__main__":
+    main()

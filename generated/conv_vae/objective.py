@@ -47,6 +47,7 @@ def synthetic_datasets(weights: Weights, state: State, *inputs: Tensor) -> tuple
     Samples keep their gradient: the penalty then teaches the weights to produce what the data holds.
     """
     (x,) = inputs
+    state = state.copied()  # the gradient needs the running statistics as they are now; the next loss changes them
     samples = model.sample(weights, state, SYNTHETIC * x.shape[0])
     return (samples,)
 
@@ -70,7 +71,7 @@ def objective(hypernetwork: Hypernetwork, state: State, *datasets: Batch, streng
         return Objective(loss, loss, torch.zeros_like(loss))
 
     if len(datasets) > 1:
-        hypernetwork.embedding_spread.lerp_(embeddings.detach().std(0).clamp_min(1e-6), 0.05)
+        hypernetwork.embedding_spread.lerp_(embeddings.detach().float().std(0).clamp_min(1e-6), 0.05)
     spread = hypernetwork.embedding_spread.clone()  # the next call may change it before this one's backward pass
     count = -(-m // PENALISED_OF)
     real = embeddings[-count:]

@@ -245,6 +245,12 @@ class State(nn.Module):
         """Every buffer under ConvVAE's own name."""
         return {name: getattr(self, attribute) for name, attribute in BUFFERS.items()}
 
+    def copied(self) -> State:
+        """The state as it is now, whatever is written to this one later."""
+        copy = State.__new__(State)
+        copy.__dict__.update(self.__dict__, _buffers={name: buffer.clone() for name, buffer in self._buffers.items()})
+        return copy
+
     def to_state_dict(self) -> dict[str, Tensor]:
         """Copies of what ConvVAE's own state_dict has of them, under its names."""
         return {name: buffer.detach().clone() for name, buffer in self.tensors().items()}

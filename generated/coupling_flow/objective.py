@@ -70,7 +70,7 @@ def objective(hypernetwork: Hypernetwork, state: State, *datasets: Batch, streng
         return Objective(loss, loss, torch.zeros_like(loss))
 
     if len(datasets) > 1:
-        hypernetwork.embedding_spread.lerp_(embeddings.detach().std(0).clamp_min(1e-6), 0.05)
+        hypernetwork.embedding_spread.lerp_(embeddings.detach().float().std(0).clamp_min(1e-6), 0.05)
     spread = hypernetwork.embedding_spread.clone()  # the next call may change it before this one's backward pass
     count = -(-m // PENALISED_OF)
     real = embeddings[-count:]

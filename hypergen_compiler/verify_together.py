@@ -33,7 +33,9 @@ def observe_together(modules: dict[str, ModuleType], flat: Tensor, inputs: tuple
     parts = [part.chunk(DATASETS) for part in inputs]
     datasets = list(zip(*parts, strict=True))
     noise = SameNoise()
-    found = observe(modules, hypernetwork, datasets, noise)
+    sampled = getattr(modules["objective"], "synthetic_datasets", None)
+    strength = 0.0 if hasattr(sampled, "__wrapped__") else 1.0  # by `no_grad`, as are samplers that run long
+    found = observe(modules, hypernetwork, datasets, noise, strength)
 
     state = modules["weights"].State()
     emit_together = hypernetwork.emit_together
@@ -42,19 +44,23 @@ def observe_together(modules: dict[str, ModuleType], flat: Tensor, inputs: tuple
     with noise:
         for number, dataset in enumerate(datasets):
             noise.position = 0
-            strength = 1.0 if number == len(datasets) - 1 else 0.0  # in one pass the last of few carries the penalty
-            terms.append(modules["objective"].objective(hypernetwork, state, dataset, strength=strength))
+            carried = strength if number == len(datasets) - 1 else 0.0  # in one pass the last of few has the penalty
+            terms.append(modules["objective"].objective(hypernetwork, state, dataset, strength=carried))
     hypernetwork.emit_together = emit_together
     loss = torch.stack([each.loss for each in terms]).mean()
     return {"together": found, "apart": summary(hypernetwork, state, loss, terms[-1].penalty)}
 
 
 def observe(
-    modules: dict[str, ModuleType], hypernetwork: torch.nn.Module, datasets: list[Any], noise: SameNoise
+    modules: dict[str, ModuleType],
+    hypernetwork: torch.nn.Module,
+    datasets: list[Any],
+    noise: SameNoise,
+    strength: float,
 ) -> dict[str, Any]:
     state = modules["weights"].State()
     with noise:
-        terms = modules["objective"].objective(hypernetwork, state, *datasets, strength=1.0)
+        terms = modules["objective"].objective(hypernetwork, state, *datasets, strength=strength)
     return summary(hypernetwork, state, terms.loss, terms.penalty)
 
 

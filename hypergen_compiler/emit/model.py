@@ -25,6 +25,12 @@ __all__ = ["model", "name_functions"]
 TAKEN = frozenset(dir(builtins)) | frozenset(
     "torch F Tensor NamedTuple Any Weights State CONSTANTS w state n training".split()
 )
+# What torch 2.13 leaves without types; a type checker follows no value through them.
+UNTYPED = frozenset(
+    "Tensor.norm Tensor.split Tensor.unflatten Tensor.unique Tensor.unique_consecutive "
+    "torch.atleast_1d torch.atleast_2d torch.atleast_3d torch.block_diag torch.broadcast_tensors torch.cdist "
+    "torch.norm torch.tensordot torch.unique F.sigmoid F.softsign F.tanh F.tanhshrink F.upsample".split()
+)
 METHODS_OF_A_CLASS = frozenset({"forward", "__call__", "__init__", "_forward", "inner"})
 
 
@@ -56,6 +62,7 @@ def model_text(program: Program, records: dict[str, Records], modules: set[str])
     return render(
         "model.py.j2",
         header=header(program),
+        untyped=Code(", ".join(untyped_calls(program))),
         model=prose(program.model),
         frozen=Code("\n".join(f"- {prose(sentence)}" for sentence in program.frozen)) if program.frozen else None,
         imports=Code(", ".join(sorted({"State", "Weights", *used, *(["CONSTANTS"] if "CONSTANTS[" in body else [])}))),
@@ -64,6 +71,13 @@ def model_text(program: Program, records: dict[str, Records], modules: set[str])
         namedtuple=Code("from typing import Any, NamedTuple\n\n" if "(NamedTuple)" in body else ""),
         body=Code(body),
     )
+
+
+def untyped_calls(program: Program) -> list[str]:
+    """The names of the called functions for which torch has no types, as far as they are known."""
+    graphs = [graph for entry in program.entries for graph in entry.graphs]
+    called = {str(node.meta["name"]) for graph in graphs for node in graph.nodes if "name" in node.meta}
+    return sorted(name for name in called if name in UNTYPED or name.startswith("torch.linalg."))
 
 
 def uses(body: str, name: str) -> bool:

@@ -227,8 +227,9 @@ def buffer_attributes(program: Program, state: Records) -> dict[str, str]:
 
 
 def state_text(program: Program, state: Records, names: dict[str, str]) -> str:
-    """The body of `State.__init__` and a property for every record of buffers."""
-    lines = ["    def __init__(self):", "        super().__init__()"]
+    """The buffers' types, the body of `State.__init__` and a property for every record of buffers."""
+    lines = [f"    {names[buffer.name]}: Tensor" for buffer in program.buffers]
+    lines += ["", "    def __init__(self):", "        super().__init__()"]
     if any(needs_file(buffer.value) for buffer in program.buffers):
         lines.append('        stored = torch.load(TENSORS, weights_only=True)["buffers"]')
     lines += [f"        {registration(buffer, names[buffer.name])}" for buffer in program.buffers]

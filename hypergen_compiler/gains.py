@@ -50,9 +50,7 @@ def find_gains(
                 found[name].add(dimension)
     for name in sorted(found.keys() - reasons.keys()):
         if len(found[name]) != 1:
-            reasons[name] = (
-                "its output channels are not the same to all that take it" if found[name] else "nothing takes it"
-            )
+            reasons[name] = "what takes it disagrees on its output channels" if found[name] else "nothing takes it"
     return {name: min(found[name]) for name in sorted(found) if name not in reasons}, reasons
 
 
@@ -86,4 +84,5 @@ def gain_dimension(node: torch.fx.Node, matrix: torch.fx.Node) -> int | None:
         return None
     if "conv_transpose" in name and given.get("groups", 1) != 1:
         return None
-    return None if any(given.get(option) not in (None, False) for option in TAKING_ROWS) else dimension
+    plain = all(given.get(option) is None or given[option] is False for option in TAKING_ROWS)
+    return dimension if plain else None

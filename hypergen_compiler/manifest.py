@@ -97,10 +97,8 @@ def describe_slot(slot: Slot) -> dict[str, Any]:
 def describe_gains(program: Program, layout: ParameterLayout, plan: Plan) -> dict[str, Any]:
     """How many gains there are, and why which matrices have none."""
     wanted = matrices(program, matching(program, plan.keep))
-    return {
-        "gains": layout.gains,
-        "without_gain": {name: why for name, why in run_together(program, wanted).reasons.items() if name in wanted},
-    }
+    reasons = run_together(program, wanted).reasons
+    return {"gains": layout.gains, "without_gain": {name: reasons[name] for name in reasons if name in wanted}}
 
 
 def describe_recipe(recipe: RecipeEntries, points: Sequence[EntryPoint]) -> dict[str, Any]:

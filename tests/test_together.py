@@ -310,7 +310,7 @@ def test_a_function_says_that_its_matrix_may_have_gains(observed):
     assert agree(observed(Passing(), lambda n: torch.randn(n, 6), head="gains"))
     found = designed(Passing(), lambda n: torch.randn(n, 6), head="gains")
     text = emit(found.program, found.layout, found.plan)["model.py"].decode()
-    assert "Tensor | Gained" in text and "import Gained, State, Weights" in text
+    assert "Tensor | Gained" in text and "import Gained, State, Step, Weights" in text
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
+from types import MappingProxyType
 
 import torch
 
@@ -22,7 +23,7 @@ class Slot:
     """One tensor's place: `offset` and `size` in elements, `aliases` the other names of a tied parameter.
 
     A `trained` tensor is `conditioned` where a head makes it depend on the dataset; it is learned the same for all
-    datasets where not.
+    datasets where not, but for a gain on each index of the dimension `gain`, if it has one.
     """
 
     name: str
@@ -31,10 +32,16 @@ class Slot:
     aliases: tuple[str, ...] = ()
     trained: bool = True
     conditioned: bool = True
+    gain: int | None = None
 
     @property
     def size(self) -> int:
         return torch.Size(self.shape).numel()
+
+    @property
+    def channels(self) -> int:
+        """How many gains the tensor has."""
+        return 0 if self.gain is None else self.shape[self.gain]
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,11 @@ class ParameterLayout:
         return -(-slot.size // step) * step
 
     @property
+    def gains(self) -> int:
+        """How many gains the matrices have."""
+        return sum(slot.channels for slot in self.slots)
+
+    @property
     def weights(self) -> int:
         """How many numbers the model's parameters hold, without padding."""
         return sum(slot.size for slot in self.slots)
@@ -88,9 +100,11 @@ def matching(program: Program, patterns: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def lay_out(program: Program, kept: Collection[str] = ()) -> ParameterLayout:
+def lay_out(
+    program: Program, kept: Collection[str] = (), gains: Mapping[str, int] = MappingProxyType({})
+) -> ParameterLayout:
     """Places every parameter on a 64-byte boundary: trained ones first, of these those in `kept` after the others; a
-    critic's last; else in the model's order.
+    critic's last; else in the model's order. `gains` are the dimensions of matrices that have gains, by their names.
 
     Raises HG302 for a model without trained parameters and HG301 for a parameter of another type than the others.
     """
@@ -108,7 +122,8 @@ def lay_out(program: Program, kept: Collection[str] = ()) -> ParameterLayout:
     for parameter in sorted(program.parameters, key=lambda parameter: group(parameter, kept)):
         check_type(parameter, dtype)
         place, shape = group(parameter, kept), tuple(parameter.value.shape)
-        slots.append(Slot(parameter.name, shape, ends[3], parameter.aliases, parameter.trained, place == CONDITIONED))
+        gain, conditioned = gains.get(parameter.name), place == CONDITIONED
+        slots.append(Slot(parameter.name, shape, ends[3], parameter.aliases, parameter.trained, conditioned, gain))
         end = ends[3] + -(-parameter.value.numel() // step) * step
         ends[place:] = [end] * (4 - place)
     critic = ends[FIXED] if any(parameter.critic for parameter in program.parameters) else None

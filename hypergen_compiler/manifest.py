@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.layout import ParameterLayout
+from hypergen_compiler.gains import matrices
+from hypergen_compiler.layout import ParameterLayout, Slot, matching
 from hypergen_compiler.origin import Origin, as_setting, describe_options, relative
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.program import Affine, Dimension, Entry, Input, Program
 from hypergen_compiler.recipes import describe
+from hypergen_compiler.together import run_together
 from hypergen_compiler.version import VERSION
 
 if TYPE_CHECKING:
@@ -78,11 +80,25 @@ def describe_package(
             "emitted": layout.trained,
             "weights": layout.weights,
             "dtype": plain(layout.dtype),
-            "slots": [plain(dataclasses.asdict(slot)) for slot in layout.slots],
+            "slots": [describe_slot(slot) for slot in layout.slots],
         }
-        | ({} if layout.critic is None else {"critic": layout.critic}),
+        | ({} if layout.critic is None else {"critic": layout.critic})
+        | (describe_gains(program, layout, plan) if layout.gains else {}),
         "files": {path: digest(content) for path, content in files.items()},
     }
+
+
+def describe_slot(slot: Slot) -> dict[str, Any]:
+    """A tensor's place; `gain` only where it has one."""
+    found = plain(dataclasses.asdict(slot))
+    return {name: value for name, value in found.items() if name != "gain" or value is not None}
+
+
+def describe_gains(program: Program, layout: ParameterLayout, plan: Plan) -> dict[str, Any]:
+    """How many gains there are, and why which matrices have none."""
+    wanted = matrices(program, matching(program, plan.keep))
+    reasons = run_together(program, wanted).reasons
+    return {"gains": layout.gains, "without_gain": {name: reasons[name] for name in reasons if name in wanted}}
 
 
 def describe_recipe(recipe: RecipeEntries, points: Sequence[EntryPoint]) -> dict[str, Any]:

@@ -19,11 +19,12 @@ from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.single_file import single_file
 from hypergen_compiler.errors import HyperGenError, Progress
 from hypergen_compiler.formatting import formatted, formatter
+from hypergen_compiler.gains import matrices
 from hypergen_compiler.layout import ParameterLayout, lay_out, matching
 from hypergen_compiler.manifest import describe_package
 from hypergen_compiler.origin import Origin
 from hypergen_compiler.package import Package
-from hypergen_compiler.plan import Plan, left_out
+from hypergen_compiler.plan import SHARING, Plan, left_out
 from hypergen_compiler.plan import plan as make_plan
 from hypergen_compiler.plan.alternatives import Alternative, weigh
 from hypergen_compiler.plan.machine import measure
@@ -226,15 +227,19 @@ def planned(program: Program, request: Request) -> tuple[ParameterLayout, Plan]:
     What cannot differ between datasets within that pass is kept.
     """
     kept = matching(program, request.keep)
-    wanted = request.head == "biases" or (request.head is None and request.budget is None)
-    if wanted and not request.apart and program.loss is not None:
-        together = run_together(program)
-        layout = lay_out(program, kept | {p.name for p in program.parameters if p.name not in together.tensors})
-        if together.obstacle is None and layout.conditioned and (request.head or suffices(layout)):
-            plan = make_plan(program, layout, request.budget, "biases", request.keep)
+    head = "biases" if request.head is None and request.budget is None else request.head
+    gains: Mapping[str, int] = {}
+    if head in SHARING:
+        together = run_together(program, matrices(program, kept) if head == "gains" else ())
+        gains, others = together.gains, {p.name for p in program.parameters if p.name not in together.tensors}
+        layout = lay_out(program, kept | others, gains)
+        changes = layout.conditioned or layout.gains
+        shares = program.loss is not None and together.obstacle is None and not request.apart
+        if shares and changes and (request.head or suffices(layout)):
+            plan = make_plan(program, layout, request.budget, head, request.keep)
             return layout, replace(plan, together=True, asked=request.head)
-    plan = make_plan(program, lay_out(program, kept), request.budget, request.head, request.keep)
-    return lay_out(program, kept | left_out(program, plan.head)), plan
+    plan = make_plan(program, lay_out(program, kept, gains), request.budget, request.head, request.keep)
+    return lay_out(program, kept | left_out(program, plan.head), gains), plan
 
 
 def suffices(layout: ParameterLayout) -> bool:
@@ -248,7 +253,8 @@ def alternatives(found: Design, progress: Progress = ignore) -> list[Alternative
     """What the plan was chosen from, with costs as this machine would have them."""
     progress("timing a copy and the model itself")
     loss = next((point for point in found.points if point.name == found.program.loss), None)
-    layout = lay_out(found.program, matching(found.program, found.plan.keep))
+    kept = matching(found.program, found.plan.keep)
+    layout = lay_out(found.program, kept, run_together(found.program, matrices(found.program, kept)).gains)
     return weigh(found.program, layout, found.plan, measure(found.model, loss))
 
 

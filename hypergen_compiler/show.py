@@ -89,7 +89,9 @@ def show_layout(layout: Mapping[str, Any]) -> RenderableType:
         beside = slot["offset"] >= layout.get("critic", layout["size"])
         remarks = [] if slot["trained"] else ["trained beside" if beside else "kept as it is"]
         if slot["trained"] and not slot["conditioned"]:
-            remarks.append("the same for all datasets")
+            remarks.append("the same for all datasets" if slot.get("gain") is None else "its channels have gains")
+        if slot["name"] in layout.get("without_gain", {}):
+            remarks.append(f"no gain: {layout['without_gain'][slot['name']]}")
         if slot["aliases"]:
             remarks.append(f"also {', '.join(slot['aliases'])}")
         row(table, slot["name"], shape_text(slot["shape"]), f"{slot['offset']:,}", "; ".join(remarks))
@@ -97,6 +99,8 @@ def show_layout(layout: Mapping[str, Any]) -> RenderableType:
     total += f"{layout['emitted']:,} emitted"
     if layout["conditioned"] < layout["emitted"]:
         total += f", {layout['conditioned']:,} of these for each dataset"
+    if layout.get("gains"):
+        total += f" and {layout['gains']:,} gains"
     return Group(table, Text(f"  {total}"))
 
 

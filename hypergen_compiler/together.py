@@ -3,21 +3,20 @@
 A bias, a norm's gain or a scalar that meets a batch of activations can be one per item without a copy of any matrix:
 `F.linear(x, W, b)` is `F.linear(x, W) + b`, and `b` may have a row for each item. Where every use of a tensor is of
 that kind, all datasets of a training step go through the model in one pass, which costs next to nothing, and not in one
-each (design: "what to condition").
+each (design: "what to condition"). Matrices may have a gain per output channel (`gains.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
-import torch
 import torch.fx
 
-from hypergen_compiler.ops.signatures import signature
-from hypergen_compiler.program import Affine, Choice, Entry, Extent, Program
+from hypergen_compiler.gains import find_gains, gained_calls
+from hypergen_compiler.program import Choice, Entry, Program
+from hypergen_compiler.recorded_calls import arguments, leads_with_batch
 
 __all__ = ["Rewrite", "Together", "rewritten", "run_together"]
 
@@ -57,23 +56,28 @@ class Rewrite:
 @dataclass(frozen=True)
 class Together:
     """`tensors` may differ between the datasets of one pass once `calls` are rewritten; `reasons` tell of the other
-    small tensors why they may not. `obstacle` is why there can be no such pass at all, if there cannot."""
+    small tensors why they may not. `obstacle` is why there can be no such pass at all, if there cannot.
+
+    `gains` are the dimensions that count the output channels of the matrices whose gains may differ; `reasons` tell of
+    the others too."""
 
     calls: Mapping[torch.fx.Node, Rewrite]
     tensors: frozenset[str]
     reasons: Mapping[str, str]
     obstacle: str | None = None
+    gains: Mapping[str, int] = field(default_factory=dict)
 
 
-def run_together(program: Program) -> Together:
-    """Finds every tensor of at most one dimension that training and sampling use item by item only.
+def run_together(program: Program, gained: Collection[str] = ()) -> Together:
+    """Finds every tensor of at most one dimension that training and sampling use item by item only, and of the matrices
+    `gained` those whose output channels may have gains.
 
     Entry points that training does not call are rewritten where they can be, and decide nothing.
     """
     small = {p.name for p in program.parameters if p.trained and p.value.ndim <= 1}
     names = {alias: p.name for p in program.parameters for alias in (p.name, *p.aliases)}
     wanted = [entry for entry in program.entries if entry.name in (program.loss, program.sample)]
-    reasons: dict[str, str] = {}
+    gains, reasons = find_gains(wanted, gained, names)
     while True:
         refused = dict(
             found for entry in wanted for graph in entry.graphs for found in Pass(graph, small, names).refused()
@@ -85,8 +89,9 @@ def run_together(program: Program) -> Together:
     calls: dict[torch.fx.Node, Rewrite] = {}
     for entry in program.entries:
         for graph in entry.graphs:
+            calls |= {node: Rewrite(node.meta["name"].rpartition(".")[2]) for node in gained_calls(graph, gains, names)}
             calls |= Pass(graph, small, names).calls
-    return Together(calls, frozenset(small), reasons, obstacle(wanted, calls))
+    return Together(calls, frozenset(small), reasons, obstacle(wanted, calls), gains)
 
 
 def obstacle(entries: list[Entry], calls: Mapping[torch.fx.Node, Rewrite]) -> str | None:
@@ -188,19 +193,3 @@ class Pass:
         alike = all(source.meta["shape"] == node.meta["shape"] for source in own)
         short = name.rpartition(".")[2].strip("_")
         return not others and alike and (short in ELEMENTWISE or name in WITH_NUMBER)
-
-
-def arguments(node: torch.fx.Node, name: str) -> dict[str, Any]:
-    """A recorded call's arguments by parameter name."""
-    known = [parameter for parameter, _ in signature(name, node.target) or ()]
-    return {**dict(zip(known, node.args, strict=False)), **node.kwargs}
-
-
-def leads_with_batch(value: Any) -> bool:
-    """Whether a tensor's first dimension counts items, or rows of items: a multiple of the batch size."""
-    if not isinstance(value, torch.fx.Node) or not value.meta.get("shape"):
-        return False
-    first = value.meta["shape"][0]
-    if isinstance(first, Extent):
-        return all(power == 1 for (power, _), _ in first.terms)
-    return isinstance(first, Affine) and first.slope > 0 and first.offset == 0

@@ -71,7 +71,7 @@ def test_small_budgets_ask_for_chunks_and_then_for_no_base(budget, head):
 
 
 def test_parameters_of_every_head():
-    matrices = (Slot("a", (20, 32), 0), Slot("b", (20, 4, 8), 640), Slot("c", (16,), 1280), Slot("d", (), 1296))
+    matrices = (Slot("a", (20, 32), 0, gain=1), Slot("b", (20, 4, 8), 640), Slot("c", (16,), 1280), Slot("d", (), 1296))
     sizes = ParameterLayout(matrices, 1312, 1312, 1312)
     encoder, rank = 128 * 16, 16
     expected = {
@@ -79,6 +79,7 @@ def test_parameters_of_every_head():
         "low-rank": 1312 + rank * 1312 + encoder,
         "factors": 1312 + rank * (2 * (20 + 32) + 32) + encoder,
         "biases": 1312 + rank * 32 + encoder,
+        "gains": 1312 + rank * (32 + 32) + encoder,
         "chunked": 1312 + 82 * 16 + 64 * (16 + rank + 16) + encoder,
         "chunked-alone": 82 * 16 + 64 * (16 + rank + 16) + encoder,
         "base": 1312,
@@ -87,10 +88,10 @@ def test_parameters_of_every_head():
     assert found == expected
 
 
-@pytest.mark.parametrize("head", ["low-rank", "factors", "biases"])
+@pytest.mark.parametrize("head", ["low-rank", "factors", "biases", "gains"])
 def test_a_given_head_is_as_large_as_the_budget_allows(head):
-    sizes = ParameterLayout((Slot("a", (10, 16), 0), Slot("b", (16,), 160)), 176, 176, 176)
-    limit = 16 * (176 + 5 * {"low-rank": 176, "factors": 42, "biases": 16}[head])
+    sizes = ParameterLayout((Slot("a", (10, 16), 0, gain=0), Slot("b", (16,), 160)), 176, 176, 176)
+    limit = 16 * (176 + 5 * {"low-rank": 176, "factors": 42, "biases": 16, "gains": 26}[head])
     assert plan(program(IMAGE), sizes, limit, head).rank == 5
     assert plan(program(IMAGE), sizes, limit - 1, head).rank == 4
 
@@ -100,7 +101,9 @@ def test_without_anything_to_condition_there_is_only_a_base():
     assert plan(program(IMAGE), sizes).head == "base"
 
 
-@pytest.mark.parametrize(("head", "shape"), [("biases", (4, 4)), ("factors", (16,)), ("wide", (16,))])
+@pytest.mark.parametrize(
+    ("head", "shape"), [("biases", (4, 4)), ("gains", (4, 4)), ("factors", (16,)), ("wide", (16,))]
+)
 def test_a_head_that_cannot_be_had_is_refused(head, shape):
     with pytest.raises(HyperGenError) as error:
         plan(program(IMAGE), ParameterLayout((Slot("a", shape, 0),), 16, 16, 16), head=head)

@@ -6,6 +6,7 @@ import importlib
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 import hypergen_compiler as hypergen
 from hypergen_compiler.compare import compare_gradients, compare_outputs, compare_states
 from hypergen_compiler.emit.files import emit
+from hypergen_compiler.gains import matrices
 from hypergen_compiler.package import import_package
 from hypergen_compiler.pipeline import Design, Request, design
 from hypergen_compiler.together import run_together
@@ -24,25 +26,33 @@ from hypergen_compiler.verify_together import DATASETS, observe_together
 NUMBERS = itertools.count()
 
 
-def designed(model: nn.Module, example: Any, sample: Any = None) -> Design:
-    request = Request(model, example, sample=sample, head="biases", description="tests")
+def designed(model: nn.Module, example: Any, sample: Any = None, head: str = "biases", keep: Any = ()) -> Design:
+    request = Request(model, example, sample=sample, head=head, keep=keep, description="tests")
     return design(request, f"together_{next(NUMBERS)}")
+
+
+def written(found: Design, path: Path) -> dict[str, ModuleType]:
+    """The modules of a package that is written below `path`."""
+    folder = path / found.program.name
+    folder.mkdir()
+    for file, content in emit(found.program, found.layout, found.plan).items():
+        (folder / file).write_bytes(content)
+    import_package(folder, found.program.name)
+    names = ("weights", "model", "hypernetwork", "objective")
+    return {name: importlib.import_module(f"{found.program.name}.{name}") for name in names}
 
 
 @pytest.fixture
 def observed(tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """`observed(model, example, sample)`: the package's objective for datasets in one pass, and for each alone."""
+    """`observed(model, example, sample, head, keep)`: the package's objective for datasets in one pass, and for each
+    alone."""
 
-    def observe(model: nn.Module, example: Any, sample: Any = None) -> dict[str, Any]:
-        found = designed(model, example, sample)
+    def observe(
+        model: nn.Module, example: Any, sample: Any = None, head: str = "biases", keep: Any = ()
+    ) -> dict[str, Any]:
+        found = designed(model, example, sample, head, keep)
         assert found.plan.together
-        folder = tmp_path / found.program.name
-        folder.mkdir()
-        for path, content in emit(found.program, found.layout, found.plan).items():
-            (folder / path).write_bytes(content)
-        import_package(folder, found.program.name)
-        names = ("weights", "model", "hypernetwork", "objective")
-        modules = {name: importlib.import_module(f"{found.program.name}.{name}") for name in names}
+        modules = written(found, tmp_path)
         items = example(4 * DATASETS)
         inputs = tuple(part for part in (items if isinstance(items, tuple) else (items,)) if isinstance(part, Tensor))
         return observe_together(modules, modules["weights"].initial_weights(), inputs)
@@ -109,20 +119,27 @@ MODELS = {
     "batch norm": (lambda: Layers(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1)), (3, 6, 6)),
     "batch norm of vectors": (lambda: Layers(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)), (6,)),
     "batch norm without record": (lambda: Layers(nn.Linear(6, 8), nn.BatchNorm1d(8, track_running_stats=False)), (6,)),
+    "no biases": (lambda: Layers(nn.Linear(6, 8, bias=False), nn.Tanh(), nn.Linear(8, 3)), (6,)),
+    "convolution in groups": (lambda: Layers(nn.Conv2d(4, 8, 3, groups=2), nn.ReLU(), nn.Conv2d(8, 2, 1)), (4, 5, 5)),
+    "transposed 3d": (lambda: Layers(nn.ConvTranspose3d(2, 4, 3)), (2, 3, 3, 3)),
     "dropout": (lambda: Layers(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, 2)), (6,)),
     "small parameters and rows of items": (Flattened, (3, 4)),
     "addmm and rms norm": (OneDimensional, (4,)),
 }
 
 
+@pytest.mark.parametrize("head", ["biases", "gains"])
 @pytest.mark.parametrize("make, shape", MODELS.values(), ids=MODELS.keys())
-def test_one_pass_is_one_each(make: Callable[[], nn.Module], shape: tuple[int, ...], observed):
+def test_one_pass_is_one_each(make: Callable[[], nn.Module], shape: tuple[int, ...], head: str, observed):
     torch.manual_seed(0)
     model = make()
-    found = observed(model, lambda n: torch.randn(n, *shape))
+    found = observed(model, lambda n: torch.randn(n, *shape), head=head)
     assert agree(found)
     small = {name for name, parameter in model.named_parameters() if parameter.ndim < 2}
-    assert run_together(designed(model, lambda n: torch.randn(n, *shape)).program).tensors == small
+    layout = designed(model, lambda n: torch.randn(n, *shape), head=head).layout
+    assert {slot.name for slot in layout.slots if slot.conditioned} == small
+    large = {name for name, _ in model.named_parameters()} - small if head == "gains" else set()
+    assert {slot.name for slot in layout.slots if slot.gain is not None} == large
 
 
 class Labelled(nn.Module):
@@ -140,9 +157,10 @@ class Labelled(nn.Module):
         return self.out(torch.randn(n, 4))
 
 
-def test_samples_follow_their_dataset_and_keep_its_labels(observed):
+@pytest.mark.parametrize("head", ["biases", "gains"])
+def test_samples_follow_their_dataset_and_keep_its_labels(head, observed):
     torch.manual_seed(0)
-    found = observed(Labelled(), lambda n: (torch.rand(n, 6), torch.arange(n) % 3), "sample")
+    found = observed(Labelled(), lambda n: (torch.rand(n, 6), torch.arange(n) % 3), "sample", head)
     assert agree(found) and found["together"]["output"][1] != 0
 
 
@@ -169,12 +187,13 @@ class Summed(nn.Module):
         return self.net(x).square().sum()
 
 
+@pytest.mark.parametrize("head", ["biases", "gains"])
 @pytest.mark.parametrize("make", [Contrastive, Summed])
-def test_a_model_that_mixes_items_is_found_out(make, observed, tmp_path):
+def test_a_model_that_mixes_items_is_found_out(make, head, observed, tmp_path):
     torch.manual_seed(0)
-    assert not agree(observed(make(), lambda n: torch.randn(n, 6)))
+    assert not agree(observed(make(), lambda n: torch.randn(n, 6), head=head))
     package = hypergen.compile(
-        make(), lambda n: torch.randn(n, 6), sample=None, out=tmp_path / f"mixing_{make.__name__}", head="biases"
+        make(), lambda n: torch.randn(n, 6), sample=None, out=tmp_path / f"mixing_{make.__name__}_{head}", head=head
     )
     assert not package.manifest["plan"]["together"]
     assert not (package.path / "layers.py").exists() and package.verify().ok
@@ -219,3 +238,121 @@ def test_datasets_of_one_pass_have_one_size(tmp_path):
     hypernetwork, state = package.hypernetwork.Hypernetwork(), package.weights.State()
     with pytest.raises(ValueError, match="same number of items"):
         package.objective.objective(hypernetwork, state, torch.randn(3, 6), torch.randn(5, 6))
+
+
+class Tied(nn.Module):
+    """Reads tokens with the matrix that also writes them, and with an embedding of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.read, self.place = nn.Embedding(7, 4), nn.Embedding(5, 4)
+        self.other, self.write = nn.Embedding(7, 4), nn.Linear(4, 7)
+        self.padded, self.grouped = nn.Embedding(7, 4, padding_idx=0), nn.ConvTranspose1d(4, 4, 1, groups=2)
+        self.write.weight = self.read.weight
+
+    def loss(self, tokens: Tensor) -> Tensor:
+        h = self.read(tokens) + self.place(torch.arange(5)) + self.other(tokens) + self.padded(tokens)
+        h = h + self.grouped(h.transpose(1, 2)).transpose(1, 2)
+        return F.cross_entropy(self.write(h).transpose(1, 2), tokens)
+
+
+def tokens(n: int) -> Tensor:
+    return torch.arange(5 * n).reshape(n, 5) % 7
+
+
+def test_matrices_without_channels_of_their_own_have_no_gain(observed):
+    torch.manual_seed(0)
+    assert agree(observed(Tied(), tokens, head="gains"))
+    found = designed(Tied(), tokens, head="gains")
+    assert {slot.name for slot in found.layout.slots if slot.gain is not None} == {"other.weight"}
+    reasons = run_together(found.program, matrices(found.program)).reasons
+    assert reasons.keys() == {"read.weight", "place.weight", "padded.weight", "grouped.weight"}
+    assert "disagrees" in reasons["read.weight"] and "embedding takes it at" in reasons["place.weight"]
+
+
+def test_kept_matrices_have_no_gain(observed):
+    torch.manual_seed(0)
+    model, example = Layers(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)), lambda n: torch.randn(n, 6)
+    keep = ("net.0.weight", "net.2.bias")
+    assert agree(observed(model, example, head="gains", keep=keep))
+    slots = designed(model, example, head="gains", keep=keep).layout.slots
+    assert {slot.name for slot in slots if slot.gain is not None} == {"net.2.weight"}
+    assert {slot.name for slot in slots if slot.conditioned} == {"net.0.bias"}
+
+
+class Step(nn.Module):
+    """Takes the matrix of its product from elsewhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.bias = nn.Parameter(torch.randn(6))
+
+    def forward(self, x: Tensor, matrix: Tensor) -> Tensor:
+        x = x + torch.tanh(F.linear(x, matrix, self.bias))
+        x = x - 0.1 * x.square()
+        return x * torch.sigmoid(x) + torch.cos(x)
+
+
+class Passing(nn.Module):
+    """Hands its matrices to its parts."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = (nn.Parameter(torch.randn(6, 6) / 3) for _ in range(2))
+        self.one, self.other = Step(), Step()
+
+    def loss(self, x: Tensor) -> Tensor:
+        return self.other(self.one(x, self.first), self.second).square().mean()
+
+
+def test_a_function_says_that_its_matrix_may_have_gains(observed):
+    torch.manual_seed(0)
+    assert agree(observed(Passing(), lambda n: torch.randn(n, 6), head="gains"))
+    found = designed(Passing(), lambda n: torch.randn(n, 6), head="gains")
+    text = emit(found.program, found.layout, found.plan)["model.py"].decode()
+    assert "Tensor | Gained" in text and "import Gained, State, Step, Weights" in text
+
+
+@pytest.mark.parametrize(
+    "make, example", [(lambda: MODELS["convolution 2d"][0](), lambda n: torch.rand(n, 3, 8, 8)), (Tied, tokens)]
+)
+def test_what_is_exported_is_what_each_dataset_had_in_the_pass(make, example, tmp_path):
+    torch.manual_seed(0)
+    modules = written(designed(make(), example, head="gains"), tmp_path)
+    hypernetwork, state = modules["hypernetwork"].Hypernetwork(), modules["weights"].State()
+    assert torch.equal(hypernetwork.emit(torch.randn(16)), modules["weights"].initial_weights())
+    with torch.no_grad():
+        hypernetwork.head.normal_(std=0.05)
+    embeddings, items = torch.randn(3, 16), example(12)
+    own = hypernetwork.emit(embeddings)
+    assert not torch.allclose(own[0], own[1])
+    whole = modules["model"].loss(hypernetwork.emit_together(embeddings), state, items)
+    each = [
+        modules["model"].loss(modules["weights"].unpack(flat), state, part)
+        for flat, part in zip(own, items.chunk(3), strict=True)
+    ]
+    torch.testing.assert_close(whole, torch.stack(each).mean())
+    alone = hypernetwork.emit_together(embeddings[:1])
+    assert all(isinstance(tensor, Tensor) for tensor in alone)
+    torch.testing.assert_close(modules["model"].loss(alone, state, items.chunk(3)[0]), each[0])
+
+
+def test_without_a_common_pass_gains_stay():
+    found = designed(
+        Layers(nn.Linear(6, 8), nn.BatchNorm1d(8, affine=False)), lambda n: torch.randn(n, 6), head="gains"
+    )
+    assert not found.plan.together and found.layout.gains == 8
+
+
+def test_a_package_without_gains_does_not_mention_them():
+    found = designed(Layers(nn.Linear(6, 8), nn.Tanh()), lambda n: torch.randn(n, 6))
+    texts = emit(found.program, found.layout, found.plan)
+    assert not any(b"Gained" in texts[name] or b"GAIN" in texts[name] for name in texts if name.endswith(".py"))
+
+
+def test_the_manifest_says_which_matrices_have_no_gain_and_why(tmp_path):
+    package = hypergen.compile(Tied(), tokens, sample=None, out=tmp_path / "tied_gains", head="gains")
+    assert package.verify().ok and package.manifest["plan"]["together"]
+    layout = package.manifest["layout"]
+    assert layout["gains"] == 4 and "read.weight" in layout["without_gain"]
+    assert {slot["name"]: slot["gain"] for slot in layout["slots"] if "gain" in slot} == {"other.weight": 1}

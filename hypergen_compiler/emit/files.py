@@ -38,14 +38,15 @@ TRAINING_FILES = {
 def emit(program: Program, layout: ParameterLayout, plan: Plan) -> dict[str, bytes]:
     """Relative path to content, without the manifest; the training files only where there is a loss."""
     records = all_records(program, layout)
-    together = run_together(program) if plan.together else None
+    gains = {slot.name: slot.gain for slot in layout.slots if slot.gain is not None}
+    together = run_together(program, gains) if plan.together else None
     texts = {
         "__init__.py": render("__init__.py.j2", header=header(program), model=prose(program.model)),
         "weights.py": weights(program, layout, records, plan.together),
         "model.py": model(program, layout, records, together),
     }
     if together:
-        texts["layers.py"] = layers(program, {call.function for call in together.calls.values()})
+        texts["layers.py"] = layers(program, {call.function for call in together.calls.values()}, bool(gains))
     if program.loss is not None:
         texts |= {path: text(program, layout, plan) for path, text in TRAINING_FILES.items()}
     texts[f"test_{program.name}.py"] = package_tests(program, layout, plan)

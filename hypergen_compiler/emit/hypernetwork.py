@@ -17,13 +17,15 @@ from hypergen_compiler.program import Affine, Input, Program
 __all__ = ["has_one_matrix", "hypernetwork"]
 
 
-REACH = 8  # design: "what to condition", measured on digits
-LEAST_MAGNITUDE = {"biases": 0.1, "others": 0.01}  # of a tensor that starts at zero
+REACH = {"biases": 8, "gains": 4}  # design: "what to condition", measured on digits
+LEAST_MAGNITUDE = {"biases": 0.1, "gains": 0.1}  # of a tensor that starts at zero
+USUAL_LEAST = 0.01  # for the other heads
 
 TEMPLATES = {
     "dense": "affine",
     "low-rank": "affine",
     "biases": "affine",
+    "gains": "affine",
     "factors": "factors",
     "chunked": "chunked",
     "chunked-alone": "chunked_alone",
@@ -70,13 +72,16 @@ def head_values(layout: ParameterLayout, plan: Plan) -> dict[str, object]:
     used = ["CONDITIONED"] if kept else []
     used += ["EMITTED"] if frozen else []
     used += [] if plan.head == "base" else ["LAYOUT"]
-    used += ["SIZE"] if not frozen and plan.head != "base" and not (kept and plan.head == "chunked-alone") else []
+    unsized = plan.head in ("base", "gains") or (kept and plan.head == "chunked-alone")
+    used += [] if frozen or unsized else ["SIZE"]
+    used += ["GAINS"] if layout.gains else []
     return {
         "summary": Code(summary(plan)),
-        "imports": Code(", ".join(together_names(plan, [*used, "initial_weights"]))),
+        "imports": Code(", ".join([*used, *functions_used(layout, plan)])),
         "together": plan.together,
-        "reach": REACH if plan.head == "biases" else None,
-        "least": literal(LEAST_MAGNITUDE["biases" if plan.head == "biases" else "others"]),
+        "reach": REACH.get(plan.head),
+        "least": literal(LEAST_MAGNITUDE.get(plan.head, USUAL_LEAST)),
+        "gains": layout.gains,
         "rank": plan.rank,
         "learned_encoder": plan.head in LEARNED_ENCODERS,
         "frozen": frozen,
@@ -98,11 +103,11 @@ def has_one_matrix(plan: Plan) -> bool:
     return TEMPLATES[plan.head] == "affine"
 
 
-def together_names(plan: Plan, names: list[str]) -> list[str]:
-    """What `hypernetwork.py` imports from `weights.py`, constants first."""
-    if not plan.together:
-        return names
-    return [*(name for name in names if name.isupper()), "Weights", "initial_weights", "unpack_together"]
+def functions_used(layout: ParameterLayout, plan: Plan) -> list[str]:
+    """What `hypernetwork.py` imports from `weights.py` besides constants."""
+    together = ["Weights"] if plan.together else []
+    changed = ["changed"] if layout.gains else []
+    return [*together, *changed, "initial_weights", *(["unpack_together"] if plan.together else [])]
 
 
 def summary(plan: Plan) -> str:
@@ -111,6 +116,7 @@ def summary(plan: Plan) -> str:
         "dense": "dense head",
         "base": "no head",
         "biases": f"low-rank head over the 1-D tensors, rank {plan.rank}",
+        "gains": f"low-rank head over the 1-D tensors and a gain per output channel, rank {plan.rank}",
         "factors": f"head of {plan.rank} outer products a matrix",
         "chunked": f"head in chunks of {plan.chunk}",
         "chunked-alone": f"head in chunks of {plan.chunk}, without a base",

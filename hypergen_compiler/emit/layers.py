@@ -20,25 +20,26 @@ TEMPLATES = {
 }
 
 
-def layers(program: Program, used: Iterable[str]) -> str:
-    """The file's text, with the functions that the model calls."""
-    names = sorted(set(used))
-    text = "".join(function(name) for name in names)
+def layers(program: Program, used: Iterable[str], gains: bool = False) -> str:
+    """The file's text, with the functions that the model calls; with `gains` matrices may have some."""
+    functions = [function(name, gains) for name in sorted(set(used))]
+    text = "".join(functions)
     return render(
         "layers.py.j2",
         model=prose(program.model),
         header=header(program),
-        plain="torch." in text,
+        plain="torch." in text or gains,
         functional="F." in text,
         shapes="Sequence[" in text,
         sizes="Sizes" in text,
         channels="per_channel(" in text,
         norms="one_dataset(" in text,
-        functions=[function(name) for name in names],
+        gains=gains,
+        functions=functions,
     )
 
 
-def function(name: str) -> Code:
+def function(name: str, gains: bool) -> Code:
     """One function's text."""
     template, how = TEMPLATES.get(name, (name, ""))
-    return Code(render(f"layers/{template}.j2", name=Code(name), how=Code(how)).strip())
+    return Code(render(f"layers/{template}.j2", name=Code(name), how=Code(how), gains=gains).strip())

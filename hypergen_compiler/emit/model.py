@@ -15,6 +15,7 @@ from hypergen_compiler.emit.outputs import container_names, field_names
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.fold import Const, Folded, Function, Part, Weight, fold
+from hypergen_compiler.fold.items import Region
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.ops.custom import autograd_classes
 from hypergen_compiler.program import Affine, Extent, Program
@@ -23,7 +24,7 @@ from hypergen_compiler.together import Together, rewritten
 __all__ = ["model", "name_functions"]
 
 TAKEN = frozenset(dir(builtins)) | frozenset(
-    "torch F Tensor NamedTuple Any Weights State CONSTANTS w state n training".split()
+    "torch F Tensor Gained NamedTuple Any Weights State CONSTANTS w state n training".split()
 )
 # What torch 2.13 leaves without types; a type checker follows no value through them.
 UNTYPED = frozenset(
@@ -42,16 +43,17 @@ def model(
     With `together` its calls are written as those of `layers.py`.
     """
     with rewritten(together):
-        return model_text(program, records, {"layers"} if together else set())
+        gained = together.gains.keys() if together else ()
+        return model_text(program, records, {"layers"} if together else set(), gained)
 
 
-def model_text(program: Program, records: dict[str, Records], modules: set[str]) -> str:
+def model_text(program: Program, records: dict[str, Records], modules: set[str], gained: Collection[str] = ()) -> str:
     folded = fold(program, records)
     name_functions(program, folded, records, modules)
     copied = autograd_classes(graph for entry in program.entries for graph in entry.graphs)
     taken = {function.name for function in folded.functions} | {*copied, *container_names(program).values(), *modules}
     printed = [print_function(function, program, records, taken) for function in folded.functions]
-    texts = [function_text(function, program, records) for function in printed]
+    texts = [function_text(function, gained, records) for function in printed]
     for entry in folded.entries:
         if entry.evaluation is not None:
             texts.append(branching_text(entry))
@@ -59,13 +61,14 @@ def model_text(program: Program, records: dict[str, Records], modules: set[str])
     classes += [container_text(name, container) for container, name in container_names(program).items()]
     body = "\n\n\n".join([*classes, *texts])
     used = [record.name for tree in records.values() for record in tree.classes if uses(body, record.name)]
+    others = [name for name, sign in (("CONSTANTS", "CONSTANTS["), ("Gained", "| Gained")) if sign in body]
     return render(
         "model.py.j2",
         header=header(program),
         untyped=Code(", ".join(untyped_calls(program))),
         model=prose(program.model),
         frozen=Code("\n".join(f"- {prose(sentence)}" for sentence in program.frozen)) if program.frozen else None,
-        imports=Code(", ".join(sorted({"State", "Weights", *used, *(["CONSTANTS"] if "CONSTANTS[" in body else [])}))),
+        imports=Code(", ".join(sorted({"State", "Weights", *used, *others}))),
         layers=bool(modules),
         functional=Code("import torch.nn.functional as F\n" if "F." in body else ""),
         namedtuple=Code("from typing import Any, NamedTuple\n\n" if "(NamedTuple)" in body else ""),
@@ -109,16 +112,17 @@ def name_functions(
         function.name = names.claim(base, "function")
 
 
-def function_text(printed: PrintedFunction, program: Program, records: dict[str, Records]) -> str:
+def function_text(printed: PrintedFunction, gained: Collection[str], records: dict[str, Records]) -> str:
+    """A function; `gained` are the matrices that may come as `Gained`."""
     function = printed.function
-    parameters = ", ".join(annotated(printed, place, records) for place in range(len(printed.parameters)))
+    parameters = ", ".join(annotated(printed, place, gained, records) for place in range(len(printed.parameters)))
     lines = [f"def {function.name}({parameters}){result_annotation(function)}:"]
     lines.append(f'    """{docstring(printed)}"""')
     lines += [f"    {line}" for line in printed.body] or ["    pass"]
     return "\n".join(lines)
 
 
-def annotated(printed: PrintedFunction, place: int, records: dict[str, Records]) -> str:
+def annotated(printed: PrintedFunction, place: int, gained: Collection[str], records: dict[str, Records]) -> str:
     function, name = printed.function, printed.parameters[place]
     is_entry = function.entry is not None
     if name == "training":
@@ -137,7 +141,15 @@ def annotated(printed: PrintedFunction, place: int, records: dict[str, Records])
     item = leaf.meta.get("input") if isinstance(leaf, torch.fx.Node) else None
     if item is not None and not item.is_tensor:
         return f"{name}: int" if item.name == "n" else name
+    if isinstance(leaf, Weight) and any(is_gained(member, place - len(spaces), gained) for member in function.members):
+        return f"{name}: Tensor | Gained"
     return f"{name}: Tensor"
+
+
+def is_gained(member: Region, place: int, gained: Collection[str]) -> bool:
+    """Whether an argument of one running of a function is a matrix that may come as `Gained`."""
+    leaf = member.arguments[place]
+    return isinstance(leaf, Weight) and leaf.space == "w" and leaf.name in gained
 
 
 def number_type(function: Function, place: int) -> str:

@@ -15,15 +15,15 @@ from hypergen_compiler.emit.names import Namespace, identifier, snake
 from hypergen_compiler.emit.text import Code
 from hypergen_compiler.program import Module, Program
 
-__all__ = ["Field", "Record", "Records", "Steps", "build_records", "one_of", "reach"]
+__all__ = ["Field", "Record", "Records", "Steps", "build_records", "join", "one_of", "reach"]
 
 Steps = tuple["str | int", ...]
 TUPLE_METHODS = frozenset({"count", "index"})
 FIELD_NAMES_TAKEN = TUPLE_METHODS | {"read"}
 STATE_NAMES_TAKEN = frozenset({"tensors", "to_state_dict", *dir(torch.nn.Module())})  # the root's fields are a module's
 MODULE_NAMES_TAKEN = frozenset(
-    """Weights State Tensor NamedTuple Mapping Path LAYOUT SIZE EMITTED CONDITIONED CRITIC BUFFERS TENSORS TIED unpack
-    pack to_state_dict initial_weights nn torch training F n""".split()
+    """Weights State Tensor Gained NamedTuple Mapping Path LAYOUT SIZE EMITTED CONDITIONED GAINED GAINS CRITIC BUFFERS
+    TENSORS TIED unpack pack to_state_dict initial_weights nn torch training F n""".split()
 )
 
 

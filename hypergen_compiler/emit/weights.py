@@ -10,7 +10,7 @@ from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.literals import indexed_literal, literal, tensor_literal
 from hypergen_compiler.emit.names import Namespace
 from hypergen_compiler.emit.objective import samples_from_statistics
-from hypergen_compiler.emit.records import Field, Record, Records, build_records
+from hypergen_compiler.emit.records import Field, Record, Records, build_records, join
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout, Slot
 from hypergen_compiler.program import Buffer, Program
@@ -34,11 +34,12 @@ def weights(program: Program, layout: ParameterLayout, records: dict[str, Record
     """The file's text; `together` adds what makes the weights of several datasets for one pass."""
     tree, state = records["w"], records["state"]
     names = buffer_attributes(program, state)
+    gained = frozenset(slot.name for slot in layout.slots if together and slot.gain is not None)
     return render(
         "weights.py.j2",
         header=header(program),
         model=prose(program.model),
-        records=Code("\n\n\n".join(record_text(record) for record in tree.classes)),
+        records=Code("\n\n\n".join(record_text(record, gained) for record in tree.classes)),
         state_records=Code("".join(f"{record_text(r)}\n\n\n" for r in state.classes if r is not state.root)),
         rows=Code("\n".join(layout_rows(layout))),
         size=Code(str(layout.size)),
@@ -46,6 +47,8 @@ def weights(program: Program, layout: ParameterLayout, records: dict[str, Record
         conditioned=layout.conditioned if layout.conditioned < layout.trained else None,
         critic=layout.critic,
         together=together,
+        gains=layout.gains,
+        gained_rows=Code("\n".join(gained_rows(layout))),
         step=Code(str(64 // layout.dtype.itemsize)),
         tied=Code(tied_text(layout)),
         dtype=literal(layout.dtype),
@@ -58,17 +61,17 @@ def weights(program: Program, layout: ParameterLayout, records: dict[str, Record
     )
 
 
-def record_text(record: Record) -> str:
-    """A NamedTuple class with a `read` that takes it out of named tensors."""
+def record_text(record: Record, gained: frozenset[str] = frozenset()) -> str:
+    """A NamedTuple class with a `read` that takes it out of named tensors, of which `gained` may be `Gained`."""
     stands_for = ", ".join(path or "the model" for path in record.paths[:4]) + (
         ", ..." if len(record.paths) > 4 else ""
     )
     lines = [f"class {record.name}(NamedTuple):", f'    """{prose(stands_for)}"""', ""]
-    lines += [f"    {field_text(item, record)}" for item in record.fields] or ["    pass"]
+    lines += [f"    {field_text(item, record, gained)}" for item in record.fields] or ["    pass"]
     lines += [
         "",
         "    @classmethod",
-        f"    def read(cls, tensors: Mapping[str, Tensor], at: str) -> {record.name}:",
+        f"    def read(cls, tensors: Mapping[str, {'Any' if gained else 'Tensor'}], at: str) -> {record.name}:",
         "        return cls(",
         *(f"            {item.name}={read_text(item)}," for item in record.fields),
         "        )",
@@ -76,17 +79,22 @@ def record_text(record: Record) -> str:
     return "\n".join(lines)
 
 
-def field_text(item: Field, record: Record) -> str:
+def field_text(item: Field, record: Record, gained: frozenset[str]) -> str:
     if item.items is not None:
-        kinds = list(dict.fromkeys(inner.name if inner else "Tensor" for _, inner in item.items))
-        if len(kinds) == 1:
+        kinds = [inner.name if inner else tensor_type(path, record, gained) for path, inner in item.items]
+        if len(set(kinds)) == 1:
             return f"{item.name}: tuple[{kinds[0]}, ...]  # {len(item.items)} of them"
-        return f"{item.name}: tuple[{', '.join(inner.name if inner else 'Tensor' for _, inner in item.items)}]"
+        return f"{item.name}: tuple[{', '.join(kinds)}]"
     if item.record is not None:
         return f"{item.name}: {item.record.name}"
     shapes = sorted(record.shapes[item.name])
     note = str(list(shapes[0])) if len(shapes) == 1 else "of several shapes"
-    return f"{item.name}: Tensor  # {note}"
+    return f"{item.name}: {tensor_type(item.path, record, gained)}  # {note}"
+
+
+def tensor_type(path: str, record: Record, gained: frozenset[str]) -> str:
+    """What a tensor of a record can be; `path` is relative to the modules that the record stands for."""
+    return "Tensor | Gained" if any(join(owner, path) in gained for owner in record.paths) else "Tensor"
 
 
 def read_text(item: Field) -> str:
@@ -151,6 +159,25 @@ def block_rows(block: Sequence[Slot], prefix: str, first: int, count: int, strid
     ]
 
 
+def gained_rows(layout: ParameterLayout) -> list[str]:
+    """One row per matrix with gains, runs of equal blocks as a comprehension."""
+    rows: list[str] = []
+    position = 0
+    slots = [slot for slot in layout.slots if slot.gain is not None]
+    while position < len(slots):
+        prefix, first, count, period, _ = repeated_blocks(slots, position) or ("", 0, 1, 1, 0)
+        block = slots[position : position + period]
+        if prefix:
+            numbers = f"range({count})" if first == 0 else f"range({first}, {first + count})"
+            names = [slot.name[len(prefix) + 2 + len(str(first)) :] for slot in block]
+            pairs = ", ".join(f"({literal(name)}, {slot.gain})" for name, slot in zip(names, block, strict=True))
+            rows.append(f"    *(({indexed_name(prefix)}, at) for i in {numbers} for name, at in ({pairs})),")
+        else:
+            rows.append(f"    ({literal(block[0].name)}, {block[0].gain}),")
+        position += count * period
+    return rows
+
+
 def indexed_name(prefix: str) -> Code:
     return Code(f'{indexed_literal(prefix + ".", "i", ".")[:-1]}{{name}}"')
 
@@ -190,6 +217,7 @@ def is_block(slots: Sequence[Slot], start: int, period: int, prefix: str, first:
     return all(
         slots[begin + k].name[len(here) :] == slots[start + k].name[len(head) :]
         and slots[begin + k].shape == slots[start + k].shape
+        and slots[begin + k].gain == slots[start + k].gain
         and slots[begin + k].offset == slots[start + k].offset + count * stride
         for k in range(period)
     )

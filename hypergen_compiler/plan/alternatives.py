@@ -8,14 +8,14 @@ from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan.budget import in_bytes
 from hypergen_compiler.plan.choice import Plan
 from hypergen_compiler.plan.cost import moved_bytes, peak_bytes
-from hypergen_compiler.plan.heads import BYTES, HEADS, LEAST_RANK, Candidate, of_head
+from hypergen_compiler.plan.heads import BYTES, HEADS, LEAST_RANK, SHARING, Candidate, of_head
 from hypergen_compiler.plan.machine import Machine
 from hypergen_compiler.program import Program
 from hypergen_compiler.together import run_together
 
 __all__ = ["Alternative", "reason", "weigh"]
 
-SHOWN_RANKS = {"low-rank": (32, 16, 8, 4, 1), "factors": (16,), "biases": (16,)}
+SHOWN_RANKS = {"low-rank": (32, 16, 8, 4, 1), "factors": (16,), "biases": (16,), "gains": (16,)}
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Alternative:
 def weigh(program: Program, layout: ParameterLayout, plan: Plan, machine: Machine) -> list[Alternative]:
     """Every head in a few sizes, the chosen one among them.
 
-    `layout` is that in which every tensor is conditioned that the user does not keep.
+    `layout` is that in which every tensor is conditioned that the user does not keep, and knows the gains.
     """
     limit = None if plan.budget is None else in_bytes(plan.budget, BYTES * layout.trained)
     together = run_together(program) if program.loss is not None else None
@@ -46,7 +46,7 @@ def weigh(program: Program, layout: ParameterLayout, plan: Plan, machine: Machin
     rows = []
     for head in HEADS:
         for found in of_head(head, layout):
-            option = replace(found, together=shared and head == "biases")
+            option = replace(found, together=shared and head in SHARING)
             chosen = (option.head, option.rank) == (plan.head, plan.rank)
             if chosen or option.rank in SHOWN_RANKS.get(head, (option.rank,)):
                 rows.append(alternative(program, layout, option, machine, limit, chosen))

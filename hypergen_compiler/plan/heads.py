@@ -16,6 +16,7 @@ __all__ = [
     "HEADS",
     "HIDDEN",
     "LEARNED_ENCODERS",
+    "SHARING",
     "USUAL_RANK",
     "Candidate",
     "is_matrix",
@@ -26,8 +27,9 @@ __all__ = [
 ]
 
 BYTES = 16  # of memory per parameter in training: the value, its gradient and the two moments of Adam, 4 bytes each
-HEADS = ("dense", "low-rank", "factors", "biases", "chunked", "chunked-alone", "base")
-LEARNED_ENCODERS = ("low-rank", "factors", "biases", "chunked", "chunked-alone")  # others read what is pooled as it is
+HEADS = ("dense", "low-rank", "factors", "biases", "gains", "chunked", "chunked-alone", "base")
+SHARING = ("biases", "gains")  # heads that allow one pass of the model over all datasets of a step
+LEARNED_ENCODERS = ("low-rank", "factors", *SHARING, "chunked", "chunked-alone")  # others read what is pooled as it is
 LARGEST_RANK = 32
 USUAL_RANK = 16
 LEAST_RANK = 4  # below it a chunked head, which is smaller, is taken where it fits
@@ -40,7 +42,7 @@ class Candidate:
     """A hypernetwork that could be emitted: its head, the length of the embedding, and the elements of a chunk.
 
     `parameters` are those of head and base, without the set encoder's; `conditioned` is how many elements of the buffer
-    the head changes. `together` tells that all datasets of a step share one pass of the model.
+    the head changes, and gains that it makes. `together` tells that all datasets of a step share one pass of the model.
     """
 
     head: str
@@ -79,7 +81,7 @@ def of_head(head: str, layout: ParameterLayout) -> Iterator[Candidate]:
     trained, conditioned = layout.trained, layout.conditioned
     if head == "base":
         yield Candidate(head, POOLED, trained, 0)
-    elif not conditioned:
+    elif not conditioned and head != "gains":
         return
     elif head == "dense":
         yield Candidate(head, POOLED, trained + POOLED * conditioned, conditioned)
@@ -91,8 +93,9 @@ def of_head(head: str, layout: ParameterLayout) -> Iterator[Candidate]:
     else:
         per_rank = elements_per_rank(head, layout)
         matrices = any(slot.conditioned and is_matrix(slot) for slot in layout.slots)
-        if per_rank and (matrices or head != "factors"):
-            changed = per_rank if head == "biases" else conditioned
+        needed = {"factors": matrices, "gains": layout.gains > 0}
+        if per_rank and needed.get(head, True):
+            changed = per_rank if head in SHARING else conditioned
             for rank in range(LARGEST_RANK, 0, -1):
                 yield Candidate(head, rank, trained + rank * per_rank, changed)
 
@@ -103,8 +106,8 @@ def elements_per_rank(head: str, layout: ParameterLayout) -> int:
         return layout.conditioned
     conditioned = [slot for slot in layout.slots if slot.conditioned]
     vectors = sum(layout.room(slot) for slot in conditioned if not is_matrix(slot))
-    if head == "biases":
-        return vectors
+    if head in SHARING:
+        return vectors + (layout.gains if head == "gains" else 0)
     return vectors + sum(sum(sides(slot)) for slot in conditioned if is_matrix(slot))
 
 
@@ -127,6 +130,6 @@ def left_out(program: Program, head: str) -> frozenset[str]:
     """The names of the parameters that a head does not condition, whatever the user keeps."""
     if head == "base":
         return frozenset(parameter.name for parameter in program.parameters)
-    if head == "biases":
+    if head in SHARING:
         return frozenset(parameter.name for parameter in program.parameters if parameter.value.dim() > 1)
     return frozenset()

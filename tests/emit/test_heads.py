@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from hypergen_compiler.capture import capture, entry_points
 from hypergen_compiler.emit.files import emit
+from hypergen_compiler.gains import matrices
 from hypergen_compiler.layout import lay_out, matching
 from hypergen_compiler.plan import HEADS, left_out, plan
+from hypergen_compiler.together import run_together
 
 KEPT = ("twin.*", "second.*")
 CHANGED = {
@@ -75,8 +77,9 @@ def publish(name, path, head, keep, dtype) -> None:
     points = entry_points(model, lambda n: (torch.randn(n, 5, dtype=dtype),), loss="loss", sample="sample")
     program = capture(model, points, name=name, source="Model()", loss="loss", sample="sample")
     kept = matching(program, keep)
-    chosen = plan(program, lay_out(program, kept), head=head, keep=keep)
-    layout = lay_out(program, kept | left_out(program, head))
+    gains = run_together(program, matrices(program, kept)).gains if head == "gains" else {}
+    chosen = plan(program, lay_out(program, kept, gains), head=head, keep=keep)
+    layout = lay_out(program, kept | left_out(program, head), gains)
     path.mkdir()
     for file, content in emit(program, layout, chosen).items():
         (path / file).write_bytes(content)

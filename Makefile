@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A folder with a zoo.py (see benchmarks/zoo.py); its models' packages are installed with the extra `zoo`.
 ZOO ?= ../shared/zoo
 
-.PHONY: help demo test lint format generated docs zoo bench clean
+.PHONY: help demo test lint format generated docs zoo readability bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make generated  recompile the bundled models into generated/"
 	@echo "make docs       rewrite the tables in docs/ that come from the sources"
 	@echo "make zoo        compile the bundled models and those of ZOO=FOLDER, and rewrite docs/zoo.md; some minutes"
+	@echo "make readability  count how the packages of the bundled models and of ZOO=FOLDER read, in docs/readability.md"
 	@echo "make bench      time packages against other libraries and the plain model, and rewrite docs/benchmarks.md;"
 	@echo "                QUICK=1 for a few minutes instead of many, with the page in build/"
 	@echo "make clean      remove what make made"
@@ -59,6 +60,9 @@ docs: $(INSTALLED)
 
 zoo: $(INSTALLED) $(if $(wildcard $(ZOO)/zoo.py),.venv/zoo)
 	$(BIN)/python -m benchmarks.zoo "$(ZOO)" --out docs/zoo.md
+
+readability: $(INSTALLED) $(if $(wildcard $(ZOO)/zoo.py),.venv/zoo)
+	$(BIN)/python -m benchmarks.readability "$(ZOO)" --out docs/readability.md
 
 # Other libraries' hypernetworks come without their dependencies, which would replace torch; a missing one is skipped.
 .venv/rivals: $(INSTALLED)

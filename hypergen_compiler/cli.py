@@ -152,19 +152,24 @@ def plan_command(
 
 
 @app.command("inspect")
-def inspect_command(folder: FolderArgument, as_json: JsonOption = False) -> None:
-    """Show a package's entry points, layout, plan and files."""
+def inspect_command(
+    folder: FolderArgument,
+    page: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="write a page with graphs and sources as well")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a package's entry points, modules, layout, plan, data flow and files."""
     with reported():
-        from rich.console import Group
-
-        from hypergen_compiler.manifest import edited_files, read_manifest, unknown_files
-        from hypergen_compiler.show import show_design, show_files
+        from hypergen_compiler.inspection.command import inspected, write_page
+        from hypergen_compiler.manifest import read_manifest
 
         found = read_manifest(folder)
-        edited, unknown = edited_files(folder, found), unknown_files(folder, found)
-        sizes = {path: (folder / path).stat().st_size for path in found["files"] if (folder / path).is_file()}
-        table = Group(show_design(found), show_files(found, folder, edited, unknown))
-        answer({**found, "sizes": sizes, "edited": edited, "unknown": unknown}, as_json, table)
+        description, shown = inspected(found, folder)
+        if page is not None:
+            write_page(found, folder, page)
+            tell(f"wrote {page}")
+        answer(description, as_json, shown)
 
 
 @app.command("verify")

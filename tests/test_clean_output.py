@@ -19,7 +19,7 @@ from hypergen_compiler.request import request
 
 GENERATED = Path(__file__).parent.parent / "generated"
 VARIANTS = ("chunked", "chunked-alone", "factors", "biases", "base")
-RULES = "E,F,W,I,UP,B,SIM"
+RULES = "E,F,W,I,UP,B"
 
 
 @pytest.fixture(scope="module")

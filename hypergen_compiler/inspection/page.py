@@ -1,0 +1,92 @@
+"""A package as one self-contained page: graphs, the buffer, the plan, and the sources side by side."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hypergen_compiler.inspection.buffer import buffer_map
+from hypergen_compiler.inspection.functions import Function, functions
+from hypergen_compiler.inspection.graph import graph
+from hypergen_compiler.inspection.listing import emitted_listing, user_listing
+from hypergen_compiler.inspection.modules import Module, module_tree
+from hypergen_compiler.inspection.sources import Excerpt, excerpts
+from hypergen_compiler.inspection.style import STYLE
+
+__all__ = ["inspection_page"]
+
+
+def inspection_page(manifest: Mapping[str, Any], texts: Mapping[str, str], files: Mapping[str, Path]) -> str:
+    """The page's HTML. `texts` are the package's Python files by path, `files` the user's sources by name.
+
+    Nothing in it is fetched from anywhere, and without `files` the user's own functions are left out.
+    """
+    known = functions(texts.get("model.py", ""))
+    shown = excerpts([function.origin for function in known.values() if function.origin], files)
+    title = html.escape(f"{manifest['name']}: {manifest['model']}")
+    parts = [
+        f"<h1>{title}</h1>",
+        section("plan", table(plan_rows(manifest))),
+        section("modules", f"<ul>{module_item(module_tree(manifest['model'], manifest['layout']))}</ul>"),
+        section("buffer", buffer_map(manifest["layout"])),
+        section("entry points", "".join(entry_graphs(manifest, known))),
+        section("sources", sources(texts, known, shown)),
+    ]
+    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+
+
+def section(title: str, content: str) -> str:
+    return f'<section id="{title.replace(" ", "-")}"><h2>{title}</h2>{content}</section>'
+
+
+def table(rows: Sequence[tuple[str, str]]) -> str:
+    cells = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in rows)
+    return f"<table>{cells}</table>"
+
+
+def plan_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    plan, layout = manifest["plan"], manifest["layout"]
+    rank = f", rank {plan['rank']}" + (f", chunks of {plan['chunk']:,}" if plan.get("chunk") else "")
+    return [
+        ("head", plan["head"] + rank),
+        ("parameters of the hypernetwork", f"{plan['parameters']:,}"),
+        ("predicted memory in training", f"{plan['bytes'] / 1e6:,.1f} MB for values, gradients and moments"),
+        ("reads", "; ".join(f"{part['name']}: {part['kind']} {part['shape']}" for part in plan["encoder"])),
+        ("weights of the model", f"{layout['weights']:,}"),
+        ("buffer", f"{layout['size']:,} elements of {layout['dtype']}, {layout['emitted']:,} emitted"),
+    ]
+
+
+def module_item(module: Module) -> str:
+    kinds = ", ".join(sorted(module.kinds))
+    label = f"<b>{html.escape(module.name)}</b> {module.weights:,} {kinds}"
+    own = "".join(
+        f"<li>{html.escape(name)} {shape} <span class='dim'>{kind}</span></li>" for name, shape, kind in module.tensors
+    )
+    below = own + "".join(map(module_item, module.children.values()))
+    return f"<li><details open><summary>{label}</summary><ul>{below}</ul></details></li>"
+
+
+def entry_graphs(manifest: Mapping[str, Any], known: Mapping[str, Function]) -> list[str]:
+    """A graph for each entry point, then for the functions that they call; boxes lead to the lines of `model.py`."""
+    ordered = [name for name in manifest["entries"] if name in known]
+    ordered += [name for name in known if name not in ordered]
+    return [
+        f"<details{' open' if name in manifest['entries'] else ''}><summary>"
+        f'<a href="#model.py-{name}">{html.escape(name)}</a> {html.escape(known[name].shapes)}</summary>'
+        f'<div class="scroll">{graph(known[name])}</div></details>'
+        for name in ordered
+    ]
+
+
+def sources(texts: Mapping[str, str], known: Mapping[str, Function], shown: Sequence[Excerpt]) -> str:
+    """On the left what was emitted, on the right the user's functions."""
+    order = sorted(texts, key=lambda path: (path != "model.py", path))
+    left = "".join(emitted_listing(path, texts[path], known, shown) for path in order)
+    right = (
+        "".join(user_listing(excerpt, known) for excerpt in shown) or "<p>The model's own source is not at hand.</p>"
+    )
+    return f'<div class="beside"><div>{left}</div><div>{right}</div></div>'

@@ -62,13 +62,13 @@ def batch_norm(
         result = F.batch_norm(input, running_mean, running_var, eps=eps)
     else:
         m = next(values.shape[0] for values in (weight, bias) if values is not None and values.ndim > 1)
-        datasets = input.unflatten(0, (m, -1)).transpose(0, 1)  # [items, m, channels, ...]
+        datasets = torch.unflatten(input, 0, (m, -1)).transpose(0, 1)  # [items, m, channels, ...]
         running = [None if kept is None else kept.repeat(m) for kept in (running_mean, running_var)]
         result = F.batch_norm(datasets.flatten(1, 2), *running, training=True, momentum=momentum, eps=eps)
         result = result.view(datasets.shape).transpose(0, 1).flatten(0, 1)
         for kept, updated in zip((running_mean, running_var), running):
             if kept is not None and updated is not None:
-                follow(kept, updated.unflatten(0, (m, -1)), momentum)
+                follow(kept, torch.unflatten(updated, 0, (m, -1)), momentum)
     if weight is not None:
         result = result * per_channel(weight, result)
     return result if bias is None else result + per_channel(bias, result)

@@ -8,6 +8,9 @@ Shapes are those of the recorded example; `n`, the batch, is free. Behind them, 
 What `layers` computes takes the small tensors of one dataset, or of several whose items follow each other.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# In torch Tensor.unflatten has no types yet.
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -76,6 +76,6 @@ def objective(hypernetwork: Hypernetwork, state: State, *datasets: Batch, streng
     real = embeddings[-count:]
     items = tuple(part.chunk(m)[-count:] for part in (x,))
     sampled = synthetic_datasets(hypernetwork.emit_together(real), state, *map(torch.cat, items))
-    synthetic = hypernetwork.embed_together(sampled, count * SYNTHETIC).unflatten(0, (count, SYNTHETIC))
+    synthetic = torch.unflatten(hypernetwork.embed_together(sampled, count * SYNTHETIC), 0, (count, SYNTHETIC))
     penalty = autophagy_penalty(real, synthetic, spread).mean()
     return Objective(loss + strength * penalty, loss, penalty)

@@ -6,6 +6,9 @@ RUN gets log.csv, checkpoint.pt and samples.pt. The same command started again g
 By several processes:  torchrun --nproc-per-node 2 -m coupling_flow.train DATA --out RUN
 """
 
+# pyright: reportUnknownMemberType=false
+# Some of torch's own functions have no types yet.
+
 import argparse
 import math
 import os
@@ -72,7 +75,7 @@ class RelativeClip:
                 norm = total_norm(parameters)
                 usual = self.usual.setdefault(i, norm)
                 usual = torch.where(usual > 0, usual, norm)  # or a group that starts without gradient stays without
-                torch.nn.utils.clip_grads_with_norm_(parameters, 2 * usual, norm)
+                torch.nn.utils.clip_grads_with_norm_(parameters, 2 * usual, norm)  # pyright: ignore[reportArgumentType]
                 self.usual[i] = usual.lerp(torch.minimum(norm, 2 * usual), 0.02)
 
 
@@ -82,7 +85,7 @@ class Training:
     def __init__(self, data: Data, settings: Settings, device: str = "cpu", shard_head: bool = False):
         if settings.batch % count():
             raise SystemExit(
-                f"--batch {settings.batch} does not divide among {count()} processes: take a multiple of it"
+                f"--batch {settings.batch} does not divide among {count()} processes: take a multiple of {count()}"
             )
         torch.manual_seed(settings.seed)
         self.settings, self.device, self.on_gpu = settings, device, torch.device(device).type == "cuda"
@@ -201,7 +204,7 @@ class Log:
         training.seconds = self.before + elapsed
         row = done % max(1, steps // 100) == 0 or done == steps
         if row:
-            loss, penalty, count = training.sums.tolist()
+            loss, penalty, count = map(float, training.sums.cpu())
             if not math.isfinite(loss + penalty):
                 raise SystemExit(f"\nthe loss is not finite near step {done}: try a smaller --lr or --strength")
             self.file.write(f"{done},{loss / count:.6g},{penalty / count:.6g},{training.seconds:.2f}\n")

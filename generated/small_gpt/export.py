@@ -35,7 +35,7 @@ TYPES = {
 def emit_for(hypernetwork: Hypernetwork, data: Data, chunk: int = 1024) -> Tensor:
     """The weights [SIZE] for a dataset of any size, which is read `chunk` items at a time."""
     device = hypernetwork.embedding_spread.device
-    features = []
+    features: list[Tensor] = []
     for start in range(0, len(data.inputs[0]), chunk):
         inputs = as_inputs(data.rows(slice(start, start + chunk)))
         features.append(hypernetwork.encoder.features(*(values.to(device) for values in inputs)))

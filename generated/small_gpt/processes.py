@@ -34,6 +34,7 @@ def join(device: str) -> str:
 
 
 def leave() -> None:
+    """The end of what `join` began."""
     if count() > 1:
         dist.destroy_process_group()
 

@@ -131,7 +131,7 @@ def unpack(flat: Tensor) -> Weights:
     gradient of SIZE elements for each of them.
     """
     bounds = [offset for _, _, offset in LAYOUT] + [SIZE]
-    chunks = flat.split([end - start for start, end in zip(bounds, bounds[1:])])
+    chunks = torch.split(flat, [end - start for start, end in zip(bounds, bounds[1:])])
     views = {name: chunk[: torch.Size(shape).numel()].view(shape) for chunk, (name, shape, _) in zip(chunks, LAYOUT)}
     return Weights.read(views, "")
 
@@ -145,8 +145,8 @@ def unpack_together(flat: Tensor, changes: Tensor) -> Weights:
     bounds = [offset for _, _, offset in LAYOUT] + [SIZE]
     sizes = [end - start for start, end in zip(bounds, bounds[1:])]
     differing = sum(offset < CONDITIONED for offset in bounds[:-1])
-    leading, *shared = flat.split([CONDITIONED, *sizes[differing:]])
-    chunks = [*(leading + changes.squeeze(0)).split(sizes[:differing], dim=-1), *shared]
+    leading, *shared = torch.split(flat, [CONDITIONED, *sizes[differing:]])
+    chunks = [*torch.split(leading + changes.squeeze(0), sizes[:differing], dim=-1), *shared]
     views = {
         name: chunk[..., : torch.Size(shape).numel()].view((*chunk.shape[:-1], *shape))
         for chunk, (name, shape, _) in zip(chunks, LAYOUT)

@@ -43,9 +43,9 @@ def main() -> None:
         again.save(folder / f"{name}_resumed.pt")
         torch.save(tuple(run.hypernetwork.head.shape), folder / f"{name}_shape_{processes.rank()}.pt")
 
-    run = training("statistics", folder)
+    run = training("running_statistics", folder)
     run.advance()
-    torch.save(run.state.state_dict(), folder / f"statistics_{processes.rank()}.pt")
+    torch.save(run.state.state_dict(), folder / f"running_statistics_{processes.rank()}.pt")
     torch.save(torch.rand(3), folder / f"noise_{processes.rank()}.pt")
     command(folder)
     processes.leave()

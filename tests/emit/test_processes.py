@@ -27,7 +27,7 @@ def folder(tmp_path_factory) -> Path:
     for head in HEADS:
         torch.manual_seed(0)
         publish(Quiet(), path / head, head.replace("_", "-"))
-    publish(Statistics(), path / "statistics", "low-rank")
+    publish(Statistics(), path / "running_statistics", "low-rank")
     labels = np.arange(96) % 4
     values = np.random.default_rng(0).normal(size=(96, 5)) + labels[:, None]
     np.savez(path / "data.npz", x=values.astype(np.float32), labels=labels)
@@ -123,8 +123,8 @@ def test_one_process_goes_on_where_two_stopped(folder, alone, head, mode, tmp_pa
 
 
 def test_running_statistics_are_those_of_all_items(folder):
-    one, other = (stored(folder / f"statistics_{rank}.pt") for rank in range(PROCESSES))
-    run = training("statistics", folder)
+    one, other = (stored(folder / f"running_statistics_{rank}.pt") for rank in range(PROCESSES))
+    run = training("running_statistics", folder)
     run.advance()
     for name, expected in run.state.state_dict().items():
         assert torch.equal(one[name], other[name]), name

@@ -13,6 +13,7 @@ from hypergen_compiler.plan.alternatives import weigh
 from hypergen_compiler.plan.machine import Machine
 
 
+@pytest.mark.parametrize("head", [None, "gains"])
 @pytest.mark.parametrize(
     ("name", "make", "items"),
     [
@@ -21,9 +22,10 @@ from hypergen_compiler.plan.machine import Machine
         ("text", lambda: SmallGPT(width=64), torch.randint(28, (64, 32))),
     ],
 )
-def test_memory_is_predicted_within_a_tenth(name, make, items, tmp_path):
+def test_memory_is_predicted_within_a_tenth(name, make, items, head, tmp_path):
     model = make()
-    found = design(Request(model, items), name)
+    found = design(Request(model, items, head=head), name)
     (predicted,) = (row for row in weigh(found.program, found.layout, found.plan, Machine(1.0)) if row.chosen)
-    step, held = step_of(hypergen.compile(model, items, out=tmp_path / f"{name}_measured").load(), items)
+    package = hypergen.compile(model, items, out=tmp_path / f"{name}_measured_{head or 'default'}", head=head)
+    step, held = step_of(package.load(), items)
     assert predicted.memory == pytest.approx(measured_peak(step, held), rel=0.1)

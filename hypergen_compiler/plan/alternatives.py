@@ -57,7 +57,7 @@ def alternative(
     program: Program, layout: ParameterLayout, option: Candidate, machine: Machine, limit: int | None, chosen: bool
 ) -> Alternative:
     passes = machine.together if option.together else machine.passes
-    seconds = None if passes is None else passes + moved_bytes(layout, option) / machine.bandwidth
+    seconds = None if passes is None else passes + moved_bytes(program, layout, option) / machine.bandwidth
     return Alternative(
         option.head,
         option.rank,

@@ -22,6 +22,9 @@ VALUE_AND_MOMENTS = 12  # bytes of a parameter while there is no gradient
 MOVED_PER_PARAMETER = 48
 # What it moves for each emitted element of a dataset: product, sum with the base, gradient, their gathering.
 MOVED_PER_ELEMENT = 40
+# How often what a matrix with gains makes goes through memory: scaling reads and writes it; backward reads the gradient
+# twice and the result once, writes both products, and reads one to sum it up.
+PASSES_OF_GAINS = 8
 # Calls whose backward pass needs neither their inputs nor their output, those that need their output, and those that
 # keep a further tensor of their input's size: a mask, or logarithms.
 FORGETFUL = frozenset(
@@ -41,7 +44,8 @@ def peak_bytes(program: Program, layout: ParameterLayout, option: Candidate) -> 
     parameters, emitted = option.all_parameters, emitted_elements(layout, option) * itemsize
     fixed = buffer_bytes(layout, option)
     hidden = EPISODES * HIDDEN * -(-option.conditioned // option.chunk) * itemsize if option.chunk else 0
-    forward = VALUE_AND_MOMENTS * parameters + emitted + hidden + EPISODES * activation_bytes(program, ITEMS)
+    kept = activation_bytes(program, ITEMS) + gained_bytes(program, layout, option, ITEMS)
+    forward = VALUE_AND_MOMENTS * parameters + emitted + hidden + EPISODES * kept
     backward = BYTES * parameters + 2 * emitted
     return fixed + max(forward, backward)
 
@@ -57,9 +61,19 @@ def emitted_elements(layout: ParameterLayout, option: Candidate) -> int:
     return EPISODES * (option.conditioned if option.together else layout.size)
 
 
-def moved_bytes(layout: ParameterLayout, option: Candidate) -> int:
+def moved_bytes(program: Program, layout: ParameterLayout, option: Candidate) -> int:
     """Bytes that a step reads and writes on top of the model's own work."""
-    return MOVED_PER_PARAMETER * option.all_parameters + MOVED_PER_ELEMENT * emitted_elements(layout, option)
+    emission = MOVED_PER_PARAMETER * option.all_parameters + MOVED_PER_ELEMENT * emitted_elements(layout, option)
+    return emission + PASSES_OF_GAINS * EPISODES * gained_bytes(program, layout, option, ITEMS)
+
+
+def gained_bytes(program: Program, layout: ParameterLayout, option: Candidate, items: int) -> int:
+    """Bytes of what matrices with gains make in one forward pass of the loss, kept for the gradients of the gains."""
+    if program.loss is None or option.head != "gains" or not option.together:
+        return 0
+    gained = {slot.name for slot in layout.slots if slot.gain is not None}
+    calls = (node for node in program.entry(program.loss).graph.nodes if node.op == "call_function")
+    return sum(node_bytes(node, items) for node in calls if gained & {source.target for source in node.all_input_nodes})
 
 
 def activation_bytes(program: Program, items: int) -> int:

@@ -34,8 +34,8 @@ TYPES = {
 @torch.no_grad()
 def emit_for(hypernetwork: Hypernetwork, data: Data, chunk: int = 1024) -> Tensor:
     """The weights [SIZE] for a dataset of any size, which is read `chunk` items at a time."""
-    device = hypernetwork.base.device
-    features = []
+    device = hypernetwork.embedding_spread.device
+    features: list[Tensor] = []
     for start in range(0, len(data.inputs[0]), chunk):
         inputs = as_inputs(data.rows(slice(start, start + chunk)))
         features.append(hypernetwork.encoder.features(*(values.to(device) for values in inputs)))

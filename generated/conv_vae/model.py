@@ -7,6 +7,9 @@ Entry points take (weights, state, *inputs, training=False), whether or not they
 Shapes are those of the recorded example; `n`, the batch, is free. Behind them, where the model has the code.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# In torch Tensor.unflatten has no types yet.
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -30,23 +30,24 @@ def autophagy_penalty(real: Tensor, synthetic: Tensor, spread: Tensor) -> Tensor
     estimates that it should unbias; the product of two independent residuals does not. `real` is a
     target: no gradient flows into it, or the penalty is met by making H constant.
 
-    real [d], synthetic [k >= 2, d], spread [d] -> []
+    real [..., d], synthetic [..., k >= 2, d], spread [d] -> [...]
     """
-    k = synthetic.shape[0]
+    k = synthetic.shape[-2]
     if k < 2:
         raise ValueError(f"the penalty needs at least 2 synthetic datasets, got {k}")
-    residual = (synthetic - real.detach()) / spread
-    return (residual.sum(0).square().sum() - residual.square().sum()) / (k * (k - 1) * real.numel())
+    residual = (synthetic - real.detach().unsqueeze(-2)) / spread
+    products = residual.sum(-2).square().sum(-1) - residual.square().sum((-2, -1))
+    return products / (k * (k - 1) * real.shape[-1])
 
 
-def synthetic_datasets(weights: Weights, state: State, dataset: Batch) -> list[Batch]:
-    """SYNTHETIC datasets of the model's own samples, each as large as `dataset`.
+def synthetic_datasets(weights: Weights, state: State, *inputs: Tensor) -> tuple[Tensor, ...]:
+    """SYNTHETIC datasets of the model's own samples for each real one, as large as it, one behind the other.
 
     Samples keep their gradient: the penalty then teaches the weights to produce what the data holds.
     """
-    (x,) = as_inputs(dataset)
+    (x,) = inputs
     samples = model.sample(weights, state, SYNTHETIC * x.shape[0])
-    return list(samples.chunk(SYNTHETIC))
+    return (samples,)
 
 
 def objective(hypernetwork: Hypernetwork, state: State, *datasets: Batch, strength: float = 1.0) -> Objective:
@@ -57,7 +58,7 @@ def objective(hypernetwork: Hypernetwork, state: State, *datasets: Batch, streng
     """
     embeddings = torch.stack([hypernetwork.embed(dataset) for dataset in datasets])
     weights = [unpack(flat) for flat in hypernetwork.emit(embeddings)]
-    losses = []
+    losses: list[Tensor] = []
     for w, dataset in zip(weights, datasets):
         (x,) = as_inputs(dataset)
         losses.append(model.loss(w, state, x, training=True))
@@ -68,10 +69,10 @@ def objective(hypernetwork: Hypernetwork, state: State, *datasets: Batch, streng
     if len(datasets) > 1:
         hypernetwork.embedding_spread.lerp_(embeddings.detach().std(0).clamp_min(1e-6), 0.05)
     spread = hypernetwork.embedding_spread.clone()  # the next call may change it before this one's backward pass
-    penalties = []
+    penalties: list[Tensor] = []
     # Samples come after all losses: these change the state that the sampler reads.
     for real, w, dataset in zip(embeddings, weights, datasets):
-        read = [hypernetwork.embed(synthetic) for synthetic in synthetic_datasets(w, state, dataset)]
-        penalties.append(autophagy_penalty(real, torch.stack(read), spread))
+        read = hypernetwork.embed_together(synthetic_datasets(w, state, *as_inputs(dataset)), SYNTHETIC)
+        penalties.append(autophagy_penalty(real, read, spread))
     penalty = torch.stack(penalties).mean()
     return Objective(loss + strength * penalty, loss, penalty)

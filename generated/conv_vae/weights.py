@@ -116,7 +116,7 @@ def unpack(flat: Tensor) -> Weights:
     gradient of SIZE elements for each of them.
     """
     bounds = [offset for _, _, offset in LAYOUT] + [SIZE]
-    chunks = flat.split([end - start for start, end in zip(bounds, bounds[1:])])
+    chunks = torch.split(flat, [end - start for start, end in zip(bounds, bounds[1:])])
     views = {name: chunk[: torch.Size(shape).numel()].view(shape) for chunk, (name, shape, _) in zip(chunks, LAYOUT)}
     return Weights.read(views, "")
 
@@ -184,6 +184,19 @@ BUFFERS: dict[str, str] = {
 
 class State(nn.Module):
     """What ConvVAE remembers between steps but nobody learns: its buffers, as they were when it was compiled."""
+
+    blocks_0_norm_running_mean: Tensor
+    blocks_0_norm_running_var: Tensor
+    blocks_0_norm_num_batches_tracked: Tensor
+    blocks_1_norm_running_mean: Tensor
+    blocks_1_norm_running_var: Tensor
+    blocks_1_norm_num_batches_tracked: Tensor
+    decoder_blocks_0_norm_running_mean: Tensor
+    decoder_blocks_0_norm_running_var: Tensor
+    decoder_blocks_0_norm_num_batches_tracked: Tensor
+    decoder_blocks_1_norm_running_mean: Tensor
+    decoder_blocks_1_norm_running_var: Tensor
+    decoder_blocks_1_norm_num_batches_tracked: Tensor
 
     def __init__(self):
         super().__init__()

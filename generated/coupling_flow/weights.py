@@ -79,7 +79,7 @@ def unpack(flat: Tensor) -> Weights:
     gradient of SIZE elements for each of them.
     """
     bounds = [offset for _, _, offset in LAYOUT] + [SIZE]
-    chunks = flat.split([end - start for start, end in zip(bounds, bounds[1:])])
+    chunks = torch.split(flat, [end - start for start, end in zip(bounds, bounds[1:])])
     views = {name: chunk[: torch.Size(shape).numel()].view(shape) for chunk, (name, shape, _) in zip(chunks, LAYOUT)}
     return Weights.read(views, "")
 
@@ -137,6 +137,13 @@ BUFFERS: dict[str, str] = {
 
 class State(nn.Module):
     """What CouplingFlow remembers between steps but nobody learns: its buffers, as they were when it was compiled."""
+
+    couplings_0_mask: Tensor
+    couplings_1_mask: Tensor
+    couplings_2_mask: Tensor
+    couplings_3_mask: Tensor
+    couplings_4_mask: Tensor
+    couplings_5_mask: Tensor
 
     def __init__(self):
         super().__init__()

@@ -50,7 +50,8 @@ def read_data(path: Path) -> Data:
     arrays = read_arrays(Path(path))
     if not arrays:
         raise SystemExit(f"{path}: no array of numbers in it; {expected()}")
-    inputs, used = [], set()
+    inputs: list[Tensor] = []
+    used: set[str] = set()
     for field in FIELDS:
         usual = USUAL_NAMES if field is FIELDS[0] else () if field.shape else LABEL_NAMES
         likely = [field.name, *usual, *(name for name in arrays if name not in LABEL_NAMES), *arrays]
@@ -85,11 +86,11 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".pt":
             content = torch.load(path, map_location="cpu", weights_only=True)
             if isinstance(content, Tensor):
-                content = [content]
-            named = content.items() if isinstance(content, dict) else enumerate(content)
+                return {"data": content}
+            named = content.items() if hasattr(content, "items") else enumerate(content)
             return {str(name): value for name, value in named if isinstance(value, Tensor)}
         content = np.load(path, allow_pickle=False)
-        arrays = {"data": content} if isinstance(content, np.ndarray) else dict(content)
+        arrays: dict[str, np.ndarray] = {"data": content} if isinstance(content, np.ndarray) else dict(content)
     except (OSError, ValueError, TypeError, EOFError, RuntimeError, UnpicklingError, BadZipFile) as error:
         raise SystemExit(f"{path}: cannot be read as .npz, .npy or .pt: {error}") from error
     return {name: to_tensor(array) for name, array in arrays.items() if array.dtype.kind in "biuf"}
@@ -98,7 +99,7 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
 def to_tensor(array: np.ndarray) -> Tensor:
     """Integers wider than a byte become int64, which torch indexes with; big-endian files become native."""
     wide = array.dtype.kind in "iu" and array.dtype.itemsize > 1
-    return torch.from_numpy(np.ascontiguousarray(array, np.int64 if wide else array.dtype.newbyteorder("=")))
+    return torch.as_tensor(np.ascontiguousarray(array, np.int64 if wide else array.dtype.newbyteorder("=")))
 
 
 def fit(values: Tensor, field: Field, what: str) -> Tensor:
@@ -137,7 +138,7 @@ class Episodes:
         self.data, self.size = data, size
         self.generator = torch.Generator().manual_seed(seed)
         if data.labels is not None:
-            _, groups = data.labels.unique(return_inverse=True)
+            groups = torch.as_tensor(np.unique(data.labels.numpy(), return_inverse=True)[1])
             self.by_group = torch.argsort(groups, stable=True)
             self.counts = torch.bincount(groups)
             self.starts = self.counts.cumsum(0) - self.counts
@@ -155,7 +156,8 @@ class Episodes:
         """Items at a mixture of the labels that is drawn anew."""
         if self.data.labels is None:
             return self.plain(self.size)
-        shares = torch._sample_dirichlet(self.concentration, generator=self.generator)
+        # torch.distributions.Dirichlet takes no generator.
+        shares = torch._sample_dirichlet(self.concentration, self.generator)  # pyright: ignore
         groups = torch.multinomial(shares, self.size, replacement=True, generator=self.generator)
         places = torch.rand(self.size, dtype=torch.float64, generator=self.generator) * self.counts[groups]
         return self.data.rows(self.by_group[self.starts[groups] + places.long()])

@@ -124,7 +124,7 @@ def unpack(flat: Tensor) -> Weights:
     gradient of SIZE elements for each of them.
     """
     bounds = [offset for _, _, offset in LAYOUT] + [SIZE]
-    chunks = flat.split([end - start for start, end in zip(bounds, bounds[1:])])
+    chunks = torch.split(flat, [end - start for start, end in zip(bounds, bounds[1:])])
     views = {name: chunk[: torch.Size(shape).numel()].view(shape) for chunk, (name, shape, _) in zip(chunks, LAYOUT)}
     return Weights.read(views, "")
 

@@ -24,7 +24,8 @@ def wheel(tmp_path_factory) -> zipfile.ZipFile:
 def test_holds_every_module_and_template(wheel):
     names = set(wheel.namelist())
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hypergen_compiler").rglob("*.py")}
-    templates = {f"hypergen_compiler/templates/{path.name}" for path in (ROOT / "templates").iterdir()}
+    found = (path.relative_to(ROOT) for path in (ROOT / "templates").rglob("*.j2"))
+    templates = {f"hypergen_compiler/{path.as_posix()}" for path in found}
     assert modules | templates | {"hypergen_compiler/py.typed", "hypergen_compiler/LICENSE"} <= names
     assert {name.split("/")[0] for name in names} == {"hypergen_compiler", f"hypergen_compiler-{VERSION}.dist-info"}
 

@@ -25,8 +25,8 @@ def scale_and_shift(w: Coupling, state: CouplingState, kept: Tensor) -> tuple[Te
     log_scale, shift = network.chunk(2, dim=1)
     free = 1 - state.mask
     product = free * torch.tanh(log_scale)
-    product_2 = free * shift
-    return product, product_2
+    free_product = free * shift
+    return product, free_product
 
 
 def coupling(w: Coupling, state: CouplingState, x: Tensor) -> tuple[Tensor, Tensor]:

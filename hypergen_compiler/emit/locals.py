@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
+from itertools import chain, count
 from typing import Any
 
 import torch.fx
@@ -38,17 +40,21 @@ class Locals:
         self.name_lists()
         self.name_columns()
 
-    def claim(self, wanted: str, spans: list[Span]) -> str:
+    def claim(self, wanted: str, spans: list[Span], others: Sequence[str] = ()) -> str:
+        """The wanted name, where that is taken the first free of the others, where all are a numbered one."""
         base = identifier(wanted or "x", "x")
         base = SHORT_FORMS.get(base, base)
-        name, number = str(base), 2
-        while name in self.taken or any(
-            start < end2 and start2 < end for start, end in spans for start2, end2 in self.used[name]
-        ):
-            name = f"{base.rstrip('_')}_{number}"
-            number += 1
+        numbered = (f"{base.rstrip('_')}_{number}" for number in count(2))
+        wishes = chain([str(base)], map(str, map(identifier, others)), numbered)
+        name = next(wish for wish in wishes if self.is_free(wish, spans))
         self.used[name] += spans
         return name
+
+    def is_free(self, name: str, spans: list[Span]) -> bool:
+        taken = self.used.get(name, ())
+        return name not in self.taken and not any(
+            start < end2 and start2 < end for start, end in spans for start2, end2 in taken
+        )
 
     def name_arguments(self) -> None:
         region = self.flow.region
@@ -106,8 +112,27 @@ class Locals:
             loop = flow.carried.get(out)
             if name is None and loop is not None:
                 name = self.names.get(flow.alias(loop.carried[out]))
-            self.names[out] = self.claim(name or layer_name(item), flow.spans(out, position))
+            if name is None and len(item.outs) > 1:
+                name = self.name_of_reader(out)
+            self.names[out] = self.claim(name or layer_name(item), flow.spans(out, position), self.others(name, item))
             out.meta.setdefault("hint", self.names[out])
+
+    def name_of_reader(self, out: Any) -> str | None:
+        """What the user calls that which is made from one of several results: `q`, where a part becomes `q` at once."""
+        readers = self.flow.uses[out]
+        position = readers[0][0] if len(readers) == 1 else AFTER
+        if position not in self.flow.root:
+            return None
+        reader = self.flow.body[self.flow.root[position]]
+        return written_name(self.flow.region, reader, reader.outs[0]) if len(reader.outs) == 1 else None
+
+    def others(self, name: str | None, item: Any) -> list[str]:
+        """What says how a value differs from a living one of its name: what made it, or what it was made from."""
+        made = layer_name(item)
+        if name is not None:
+            return [f"{made}_{name}"] if made != name else []
+        read = next((self.names[leaf] for leaf in map(self.flow.alias, item.leaves) if leaf in self.names), None)
+        return [f"{read}_{made}"] if read not in (None, made, "_") else []
 
     def name_lists(self) -> None:
         for loop in self.flow.loops:

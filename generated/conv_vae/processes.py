@@ -7,6 +7,7 @@ its gradient, and so are the gradients of the loss: together they take the step 
 """
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -61,13 +62,13 @@ class Total(torch.autograd.Function):
     """The sum over processes; every process's loss depends on it, so its gradient is the sum of theirs."""
 
     @staticmethod
-    def forward(context, values: Tensor) -> Tensor:
+    def forward(context: Any, values: Tensor) -> Tensor:
         total = values.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(context, gradient: Tensor) -> Tensor:
+    def backward(context: Any, gradient: Tensor) -> Tensor:
         return Total.apply(gradient)
 
 
@@ -130,14 +131,14 @@ class Gathered(torch.autograd.Function):
     """[..., a process's columns] -> [..., those of all]; its gradient is the sum of all processes'."""
 
     @staticmethod
-    def forward(context, part: Tensor) -> Tensor:
+    def forward(context: Any, part: Tensor) -> Tensor:
         parts = [torch.empty_like(part) for _ in range(count())]
         dist.all_gather(parts, part.contiguous())
         return torch.cat(parts, dim=-1)
 
     @staticmethod
     @once_differentiable
-    def backward(context, gradient: Tensor) -> Tensor:
+    def backward(context: Any, gradient: Tensor) -> Tensor:
         parts = [part.contiguous() for part in gradient.chunk(count(), dim=-1)]
         total = torch.empty_like(parts[0])
         dist.reduce_scatter(total, parts)
@@ -186,7 +187,7 @@ class ShardedHypernetwork(Hypernetwork):
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         place = next(i for i, parameter in enumerate(parameters) if parameter is self.head)
 
-        def converted(convert, content: dict[str, Any]) -> dict[str, Any]:
+        def converted(convert: Callable[[Tensor], Tensor], content: dict[str, Any]) -> dict[str, Any]:
             record = {
                 key: convert(value) if value.ndim == 2 else value
                 for key, value in content["state"].get(place, {}).items()

@@ -89,11 +89,11 @@ class Training:
             )
         torch.manual_seed(settings.seed)
         self.settings, self.device, self.on_gpu = settings, device, torch.device(device).type == "cuda"
-        sharded = shard_head and count() > 1
-        self.hypernetwork = (ShardedHypernetwork() if sharded else Hypernetwork()).to(device)
+        divided = shard_head and count() > 1
+        self.hypernetwork = (ShardedHypernetwork() if divided else Hypernetwork()).to(device)
         self.state = State().to(device)
         self.optimizer, self.clip = make_optimizer(self.hypernetwork, settings.lr), RelativeClip()
-        if sharded:
+        if isinstance(self.hypernetwork, ShardedHypernetwork):
             self.hypernetwork.follow(self.optimizer)
         self.terms = Step(self.hypernetwork, self.state)
         self.replicated: nn.Module | None = None  # the same over all processes, for the parameters that learn now

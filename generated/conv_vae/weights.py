@@ -261,7 +261,7 @@ class State(nn.Module):
     def copied(self) -> State:
         """The state as it is now, whatever is written to this one later."""
         copy = State.__new__(State)
-        copy.__dict__.update(self.__dict__, _buffers={name: buffer.clone() for name, buffer in self._buffers.items()})
+        copy.__dict__.update(self.__dict__, _buffers={name: buffer.clone() for name, buffer in self.named_buffers()})
         return copy
 
     def to_state_dict(self) -> dict[str, Tensor]:

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from . import model
 from .hypernetwork import Batch, Hypernetwork, as_inputs
-from .weights import State, Weights, unpack
+from .weights import State, Weights
 
 SYNTHETIC = 2  # synthetic datasets for each real one: two are the fewest that give an unbiased penalty
+PENALISED_OF = 4  # datasets, of which one carries the penalty
 
 
 class Objective(NamedTuple):
@@ -54,25 +55,27 @@ def objective(hypernetwork: Hypernetwork, state: State, *datasets: Batch, streng
     """The mean loss of small datasets, each under the weights emitted for it, and `strength` times their penalty.
 
     A dataset is what `loss` takes: a tensor [n, 2].
+    All go through the model in one pass, so they have the same number of items. Sampling costs another: one dataset in
+    PENALISED_OF carries the penalty.
     At strength 0 nothing is sampled and the penalty is 0.
     """
-    embeddings = torch.stack([hypernetwork.embed(dataset) for dataset in datasets])
-    weights = [unpack(flat) for flat in hypernetwork.emit(embeddings)]
-    losses: list[Tensor] = []
-    for w, dataset in zip(weights, datasets):
-        (x,) = as_inputs(dataset)
-        losses.append(model.loss(w, state, x, training=True))
-    loss = torch.stack(losses).mean()
+    m = len(datasets)
+    if len({as_inputs(dataset)[0].shape[0] for dataset in datasets}) > 1:
+        raise ValueError("datasets that share a pass have the same number of items")
+    (x,) = (torch.cat(parts) for parts in zip(*map(as_inputs, datasets), strict=True))
+    embeddings = hypernetwork.embed_together((x,), m)
+    weights = hypernetwork.emit_together(embeddings)
+    loss = model.loss(weights, state, x, training=True)
     if not strength:
         return Objective(loss, loss, torch.zeros_like(loss))
 
     if len(datasets) > 1:
-        hypernetwork.embedding_spread.lerp_(embeddings.detach().std(0).clamp_min(1e-6), 0.05)
+        hypernetwork.embedding_spread.lerp_(embeddings.detach().float().std(0).clamp_min(1e-6), 0.05)
     spread = hypernetwork.embedding_spread.clone()  # the next call may change it before this one's backward pass
-    penalties: list[Tensor] = []
-    # Samples come after all losses: these change the state that the sampler reads.
-    for real, w, dataset in zip(embeddings, weights, datasets):
-        read = hypernetwork.embed_together(synthetic_datasets(w, state, *as_inputs(dataset)), SYNTHETIC)
-        penalties.append(autophagy_penalty(real, read, spread))
-    penalty = torch.stack(penalties).mean()
+    count = -(-m // PENALISED_OF)
+    real = embeddings[-count:]
+    items = tuple(part.chunk(m)[-count:] for part in (x,))
+    sampled = synthetic_datasets(hypernetwork.emit_together(real), state, *map(torch.cat, items))
+    synthetic = torch.unflatten(hypernetwork.embed_together(sampled, count * SYNTHETIC), 0, (count, SYNTHETIC))
+    penalty = autophagy_penalty(real, synthetic, spread).mean()
     return Objective(loss + strength * penalty, loss, penalty)

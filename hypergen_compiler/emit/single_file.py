@@ -30,7 +30,7 @@ class Key(NamedTuple):
     what: str
 
 
-ITSELF = Key("", "itself")
+ITSELF = "the one module"  # the home of what stands for a module of the package
 TABLE = Key("", "commands")
 
 
@@ -81,7 +81,7 @@ def imported(node: ast.Import | ast.ImportFrom) -> dict[str, Key]:
         key = Key(node.module or "", alias.name)
         if node.level == 0:
             key = Key("import", f"from {node.module} import {alias.name}")
-        found[alias.asname or alias.name] = ITSELF if node.level and node.module is None else key
+        found[alias.asname or alias.name] = Key(ITSELF, alias.name) if node.level and node.module is None else key
     return found
 
 
@@ -112,7 +112,7 @@ def chosen_names(parts: list[Part], entries: Collection[str]) -> dict[Key, str]:
 
 def module_text(parts: list[Part], names: Mapping[Key, str], program: Program) -> str:
     commands = all(any(part.name == command for part in parts) for command in COMMANDS)
-    itself = any(ITSELF in part.globals.values() for part in parts)
+    itself = sorted({names[key] for part in parts for key in part.globals.values() if key.home == ITSELF}, reverse=True)
     needed = {key for part in parts for key in part.globals.values() if key.home == "import"}
     lines = sorted(import_text(key, names[key]) for key in needed)
     if (itself or commands) and "import sys" not in lines:
@@ -124,7 +124,7 @@ def module_text(parts: list[Part], names: Mapping[Key, str], program: Program) -
         name=Code(program.name),
         commands=commands,
         imports=Code("\n".join(lines)),
-        itself=Code(names[ITSELF]) if itself else None,
+        itself=Code(" = ".join(itself)) if itself else None,
         parts=Code("".join(f"\n\n{part_text(part, names)}" for part in parts)),
         table=Code(names[TABLE]),
         train=Code(names.get(Key("train", "main"), "")),
@@ -159,7 +159,7 @@ def test_text(text: str, package: str, names: Mapping[Key, str]) -> str:
     for node in reversed(ast.parse(text).body):
         if isinstance(node, ast.ImportFrom) and node.level:
             found = imported(node)
-            if ITSELF in found.values():
+            if any(key.home == ITSELF for key in found.values()):
                 imports = [f"import {package} as {name}" for name in found]
             else:
                 pairs = [(names[key], name) for name, key in found.items()]

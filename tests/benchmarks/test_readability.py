@@ -15,7 +15,7 @@ def test_names_are_those_that_the_functions_use():
 
 
 def test_local_names_are_counted_once_a_function():
-    text = "def f(w, x):\n    hidden_2 = x\n    hidden_2 = hidden_2 + x\n    return hidden_2\n\n\ndef g(x_1):\n    return x_1\n"
+    text = "def f(w, x):\n    hidden_2 = x\n    hidden_2 = hidden_2 + x\n\n\ndef g(x_1):\n    return x_1\n"
     found = local_names(text, frozenset({"x", "x_1"}))
     assert (found.total, found.recovered, found.numbered) == (3, 2, ("hidden_2",))
 

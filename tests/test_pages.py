@@ -59,7 +59,7 @@ def check_console(text: str, folder: Path, environment: dict[str, str]) -> None:
         done = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True)
         got = "\n".join(line.rstrip() for line in (done.stderr + done.stdout).splitlines())
         pattern = ".*".join(map(re.escape, expected.rstrip("\n").split("...")))
-        assert re.fullmatch(pattern, got, re.DOTALL), f"$ {command}\n{got}"
+        assert re.fullmatch(pattern, got.rstrip("\n"), re.DOTALL), f"$ {command}\n{got}"
 
 
 @pytest.mark.skipif(find_spec("material") is None, reason="needs mkdocs-material")

@@ -68,6 +68,12 @@ HeadOption = Annotated[
 KeepOption = Annotated[
     list[str], typer.Option("--keep", metavar="PATTERN", help="weights to learn alike for all datasets; repeatable")
 ]
+PenaltyOption = Annotated[
+    str | None, typer.Option("--penalty", metavar="NAME", help="unbiased (default), literal, mean, lagrangian or none")
+]
+SpaceOption = Annotated[
+    str | None, typer.Option("--penalty-space", metavar="NAME", help="what it compares: weights or embedding")
+]
 NameOption = Annotated[str | None, typer.Option("--name", help="the package's name; by default the folder's")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
@@ -88,6 +94,8 @@ def compile_command(
     recipe_settings: RecipeSetOption = [],  # noqa: B006
     head: HeadOption = None,
     keep: KeepOption = [],  # noqa: B006
+    penalty: PenaltyOption = None,
+    penalty_space: SpaceOption = None,
     name: NameOption = None,
     force: Annotated[bool, typer.Option("--force", help="replace the folder, whatever it holds")] = False,
     as_json: JsonOption = False,
@@ -101,9 +109,8 @@ def compile_command(
             targets = project_targets(context)
         else:
             given, recipe_given = parse_settings(settings), parse_settings(recipe_settings)
-            origin = Origin(
-                source, given, example, loss, sample, entry, budget, allow_frozen, recipe, recipe_given, head, keep
-            )
+            words = (source, given, example, loss, sample, entry, budget, allow_frozen)
+            origin = Origin(*words, recipe, recipe_given, head, keep, penalty, penalty_space)
             targets = named_target(name, out, origin)
         compile_and_show(targets, force=force, as_json=as_json, several=source is None)
 
@@ -122,6 +129,8 @@ def plan_command(
     recipe_settings: RecipeSetOption = [],  # noqa: B006
     head: HeadOption = None,
     keep: KeepOption = [],  # noqa: B006
+    penalty: PenaltyOption = None,
+    penalty_space: SpaceOption = None,
     name: NameOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -135,9 +144,8 @@ def plan_command(
         from hypergen_compiler.source import parse_settings
 
         given, recipe_given = parse_settings(settings), parse_settings(recipe_settings)
-        origin = Origin(
-            source, given, example, loss, sample, entry, budget, allow_frozen, recipe, recipe_given, head, keep
-        )
+        words = (source, given, example, loss, sample, entry, budget, allow_frozen)
+        origin = Origin(*words, recipe, recipe_given, head, keep, penalty, penalty_space)
         asked = request(origin, tell)
         found = design(asked, package_name(name, "package"), tell)
         description = describe_package(

@@ -33,6 +33,8 @@ class Origin:
     recipe_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     head: str | None = None
     keep: Sequence[str] = ()
+    penalty: str | None = None
+    penalty_space: str | None = None
 
 
 NAMED_APART = ("source", "settings", "example")  # in a manifest they stand beside the other options

@@ -65,6 +65,8 @@ class Request:
     head: str | None = None
     keep: tuple[str, ...] = ()
     apart: bool = False
+    penalty: str | None = None
+    space: str | None = None
 
 
 @dataclass(frozen=True)
@@ -207,13 +209,14 @@ def design(request: Request, name: str, progress: Progress = ignore) -> Design:
 def planned(program: Program, request: Request) -> tuple[ParameterLayout, Plan]:
     """Layout and plan. Where all datasets share a pass, what cannot differ within it is kept."""
     kept = matching(program, request.keep)
-    plan = make_plan(program, lay_out(program, kept), request.budget, request.head, request.keep)
+    asked = (request.budget, request.head, request.keep, request.penalty, request.space)
+    plan = make_plan(program, lay_out(program, kept), *asked)
     if plan.head == "biases" and not request.apart and program.loss is not None:
         together = run_together(program)
         apart = frozenset(p.name for p in program.parameters if p.name not in together.tensors)
         layout = lay_out(program, kept | apart)
         if together.obstacle is None and layout.conditioned:
-            plan = make_plan(program, layout, request.budget, request.head, request.keep)
+            plan = make_plan(program, layout, *asked)
             return layout, replace(plan, together=True)
     return lay_out(program, kept | left_out(program, plan.head)), plan
 

@@ -35,6 +35,8 @@ OPTIONS: dict[str, tuple[str, type]] = {
     "recipe-set": ("recipe_settings", dict),
     "head": ("head", str),
     "keep": ("keep", list),
+    "penalty": ("penalty", str),
+    "penalty-space": ("penalty_space", str),
 }
 WORDS = {str: "a text", list: "a list of texts", dict: "a table", bool: "true or false"}
 

@@ -35,6 +35,8 @@ def observe_together(modules: dict[str, ModuleType], flat: Tensor, inputs: tuple
     noise = SameNoise()
     found = observe(modules, hypernetwork, datasets, noise)
 
+    if hasattr(hypernetwork, "multiplier"):
+        hypernetwork.multiplier.zero_()  # it moved once the penalty was known
     state = modules["weights"].State()
     emit_together = hypernetwork.emit_together
     hypernetwork.emit_together = lambda embeddings: modules["weights"].unpack(hypernetwork.emit(embeddings[0]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypergen_compiler.layout import ParameterLayout, Slot
 from hypergen_compiler.plan.encoder import POOLED
@@ -16,11 +16,13 @@ __all__ = [
     "HEADS",
     "HIDDEN",
     "LEARNED_ENCODERS",
+    "READ_MOMENTS",
     "USUAL_RANK",
     "Candidate",
     "is_matrix",
     "left_out",
     "of_head",
+    "of_rank",
     "sides",
     "weighed",
 ]
@@ -28,6 +30,7 @@ __all__ = [
 BYTES = 16  # of memory per parameter in training: the value, its gradient and the two moments of Adam, 4 bytes each
 HEADS = ("dense", "low-rank", "factors", "biases", "chunked", "chunked-alone", "base")
 LEARNED_ENCODERS = ("low-rank", "factors", "biases", "chunked", "chunked-alone")  # others read what is pooled as it is
+READ_MOMENTS = ("dense", "low-rank", "biases")  # heads with a base and one matrix over the embedding
 LARGEST_RANK = 32
 USUAL_RANK = 16
 LEAST_RANK = 4  # below it a chunked head, which is smaller, is taken where it fits
@@ -90,6 +93,12 @@ def of_head(head: str, layout: ParameterLayout) -> Iterator[Candidate]:
         matrices = any(slot.conditioned and is_matrix(slot) for slot in layout.slots)
         if per_rank and (matrices or head != "factors"):
             yield from (Candidate(head, rank, trained + rank * per_rank) for rank in range(LARGEST_RANK, 0, -1))
+
+
+def of_rank(candidate: Candidate, rank: int, layout: ParameterLayout) -> Candidate:
+    """A head of one matrix over an embedding of another length."""
+    per_rank = layout.conditioned if candidate.head == "dense" else elements_per_rank(candidate.head, layout)
+    return replace(candidate, rank=rank, parameters=layout.trained + rank * per_rank)
 
 
 def elements_per_rank(head: str, layout: ParameterLayout) -> int:

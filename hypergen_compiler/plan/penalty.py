@@ -1,0 +1,42 @@
+"""Which autophagy penalty a package trains with, and what it compares: emitted weights or embeddings."""
+
+from __future__ import annotations
+
+from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.layout import ParameterLayout
+
+__all__ = ["PENALTIES", "SPACES", "SYNTHETIC", "is_statistical", "penalty_and_space"]
+
+SYNTHETIC = {"unbiased": 2, "literal": 1, "mean": 4, "lagrangian": 2}  # synthetic datasets for each real one
+PENALTIES = (*SYNTHETIC, "none")
+SPACES = ("weights", "embedding")
+FEW = 100  # weights: a model with fewer is a statistical one, whose weights mean something each
+
+
+def is_statistical(layout: ParameterLayout) -> bool:
+    """Whether every weight is a quantity by itself, such as a variance or a rate, as where there are few."""
+    return sum(slot.size for slot in layout.slots if slot.trained) < FEW
+
+
+def penalty_and_space(
+    layout: ParameterLayout, head: str, penalty: str | None = None, space: str | None = None
+) -> tuple[str, str]:
+    """The penalty, by default the unbiased one, and its space, by default weights for a statistical model and embedding
+    for a network.
+
+    Raises HG306 for a name that is not known, and for weights that do not depend on the dataset.
+    """
+    if penalty is not None and penalty not in PENALTIES:
+        raise HyperGenError(
+            "HG306", f"there is no penalty {penalty!r}", remedy=f"Choose one of {', '.join(PENALTIES)}."
+        )
+    if space is not None and space not in SPACES:
+        raise HyperGenError("HG306", f"a penalty compares no {space!r}", remedy=f"Choose one of {', '.join(SPACES)}.")
+    if space == "weights" and head == "base":
+        raise HyperGenError(
+            "HG306",
+            "the weights of a hypernetwork without a head are the same for every dataset",
+            remedy="Choose the space embedding, the penalty none, or another head.",
+        )
+    usual = "weights" if is_statistical(layout) and head != "base" else "embedding"
+    return penalty or "unbiased", space or usual

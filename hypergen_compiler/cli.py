@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from hypergen_compiler import cli_owning
+from hypergen_compiler.cli_experiment import experiments
 from hypergen_compiler.cli_project import compile_and_show, named_target, project_targets
 from hypergen_compiler.terminal import CHECK_FAILED, answer, reported, tell
 from hypergen_compiler.version import VERSION
@@ -205,6 +206,9 @@ def demo_command(
 
 for command, function in cli_owning.COMMANDS.items():
     app.command(command)(function)
+
+
+app.add_typer(experiments, name="experiment")
 
 
 @app.callback(invoke_without_command=True)

@@ -13,9 +13,9 @@ from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import FEATURES, LARGEST_SIDE, FeatureEncoder, Plan
 from hypergen_compiler.plan.heads import CHUNK_FEATURES, HIDDEN, is_matrix
-from hypergen_compiler.program import Affine, Input, Program
+from hypergen_compiler.program import Affine, Entry, Input, Program
 
-__all__ = ["LINEAR", "TEMPLATES", "hypernetwork", "is_penalised"]
+__all__ = ["LINEAR", "TEMPLATES", "hypernetwork", "is_long", "is_penalised"]
 
 
 TEMPLATES = {
@@ -29,6 +29,7 @@ TEMPLATES = {
 }
 
 
+LONG = 300  # recorded calls of a sampler
 LINEAR = ("affine", "factors")  # templates whose emission is affine in the embedding
 
 
@@ -72,6 +73,11 @@ def hypernetwork(program: Program, layout: ParameterLayout, plan: Plan) -> str:
 def is_penalised(program: Program, plan: Plan) -> bool:
     """Whether there is a penalty: one was asked for, and the model has a sampler."""
     return program.sample is not None and plan.penalty != "none"
+
+
+def is_long(sampler: Entry) -> bool:
+    """Whether sampling takes so many calls that no gradient should go through them, nor samples be drawn every step."""
+    return sum(node.op == "call_function" for node in sampler.graph.nodes) > LONG
 
 
 def head_values(layout: ParameterLayout, plan: Plan) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypergen_compiler.emit.batches import argument, batch_names, loss_arguments, shape_text
 from hypergen_compiler.emit.header import header
-from hypergen_compiler.emit.hypernetwork import LINEAR, TEMPLATES, is_penalised
+from hypergen_compiler.emit.hypernetwork import LINEAR, TEMPLATES, is_long, is_penalised
 from hypergen_compiler.emit.literals import literal
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.text import Code, prose, render
@@ -45,7 +45,7 @@ def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         unit=Code(unit),
         unit_shape=Code("[..., d]" if weights and plan.statistical else "[d]"),
         divisor=Code(f"{unit}.unsqueeze(-2)" if weights and plan.statistical else unit),
-        differentiable=bool(sampler and sampler.differentiable and not weights),
+        differentiable=bool(sampler and sampler.differentiable and not weights and not is_long(sampler)),
         together=plan.together,
         unpacked=unpacked(names),
         packed=Code(f"({', '.join(names)}{',' if len(names) == 1 else ''})"),

@@ -1,11 +1,13 @@
-"""Statistical models with one quantity to estimate, each as a module with a loss and a sampler."""
+"""Statistical models with one quantity to estimate: each a module with a loss and a sampler, and data of known truth."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Exponential", "Gaussian", "Uniform"]
+__all__ = ["MODELS", "Exponential", "Gaussian", "Uniform"]
 
 
 def positive(value: Tensor) -> Tensor:
@@ -13,8 +15,13 @@ def positive(value: Tensor) -> Tensor:
     return 0.5 * (value + torch.sqrt(value.square() + 0.0016))
 
 
+def log_uniform(m: int, largest: float) -> Tensor:
+    """[m] scales between 1 / largest and largest, as many below 1 as above"""
+    return torch.exp((2 * torch.rand(m) - 1) * math.log(largest))
+
+
 class Gaussian(nn.Module):
-    """Numbers with a mean and a variance."""
+    """Numbers with a mean, between -1 and 1, and a variance, between 1/4 and 4."""
 
     quantity = "variance"
 
@@ -29,9 +36,15 @@ class Gaussian(nn.Module):
     def sample(self, n: int) -> Tensor:
         return torch.randn(n) * torch.sqrt(positive(self.variance)) + self.mean
 
+    @staticmethod
+    def datasets(m: int, n: int) -> tuple[Tensor, Tensor]:
+        """The true variances [m] and n numbers for each, [m, n]"""
+        variance = log_uniform(m, 4.0)
+        return variance, 2 * torch.rand(m, 1) - 1 + variance.sqrt().unsqueeze(1) * torch.randn(m, n)
+
 
 class Exponential(nn.Module):
-    """Waiting times with a rate."""
+    """Waiting times with a rate between 1/2 and 2."""
 
     quantity = "rate"
 
@@ -46,9 +59,19 @@ class Exponential(nn.Module):
     def sample(self, n: int) -> Tensor:
         return torch.empty(n).exponential_() / positive(self.rate)
 
+    @staticmethod
+    def datasets(m: int, n: int) -> tuple[Tensor, Tensor]:
+        """The true rates [m] and n times for each, [m, n]"""
+        rate = log_uniform(m, 2.0)
+        return rate, torch.empty(m, n).exponential_() / rate.unsqueeze(1)
+
 
 class Uniform(nn.Module):
-    """Numbers between zero and a bound; a number beyond it costs 20 times as much as it is beyond, relative to it."""
+    """Numbers between zero and a bound between 1/2 and 2.
+
+    A density is zero beyond the bound, which gives no gradient: here a number costs 20 times as much as it lies beyond
+    it, relative to it. With 5 numbers the most likely bound is still the largest of them.
+    """
 
     quantity = "bound"
 
@@ -62,3 +85,12 @@ class Uniform(nn.Module):
 
     def sample(self, n: int) -> Tensor:
         return torch.rand(n) * positive(self.bound)
+
+    @staticmethod
+    def datasets(m: int, n: int) -> tuple[Tensor, Tensor]:
+        """The true bounds [m] and n numbers for each, [m, n]"""
+        bound = log_uniform(m, 2.0)
+        return bound, torch.rand(m, n) * bound.unsqueeze(1)
+
+
+MODELS = {"gaussian-variance": Gaussian, "exponential-rate": Exponential, "uniform-bound": Uniform}

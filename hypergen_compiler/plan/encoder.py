@@ -23,7 +23,7 @@ __all__ = [
 
 FEATURES = 64  # numbers that the set encoder keeps of each item
 POOLED = 2 * FEATURES  # numbers that it keeps of a dataset: the features' means and variances
-MOMENTS = 6  # numbers that a statistical model's encoder keeps of each number: see the template of the hypernetwork
+MOMENTS = 5  # numbers that a statistical model's encoder keeps of each number: see the template of the hypernetwork
 FEW = 4  # numbers in an item whose moments are an embedding
 LARGEST_SIDE = 32  # of an image as the set encoder reads it
 

@@ -21,7 +21,7 @@ def root() -> None:
 
 @experiments.command("bias")
 def bias_command(
-    quick: Annotated[bool, typer.Option("--quick", help="few steps and seeds: whether it runs, not what it finds")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="few steps and seeds: only tells whether it runs")] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="folder for bias.md and bias.json")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the rows as JSON")] = False,
 ) -> None:

@@ -99,9 +99,7 @@ def compiled(cell: Cell, folder: Path) -> SimpleNamespace:
     """The package of a cell's model and penalty, imported."""
     model = MODELS[cell.model]
     name = f"{model.__name__.lower()}_{cell.penalty}"
-    package = compile_model(
-        model(), lambda n: (torch.rand(n),), out=folder / name, head="biases", penalty=cell.penalty
-    )
+    package = compile_model(model(), lambda n: (torch.rand(n),), out=folder / name, head="biases", penalty=cell.penalty)
     return package.load()
 
 

@@ -1,4 +1,4 @@
-"""Statistical models with one quantity to estimate: each a module with a loss and a sampler, and data of known truth."""
+"""Statistical models with a quantity to estimate: modules with a loss and a sampler, and data of known truth."""
 
 from __future__ import annotations
 

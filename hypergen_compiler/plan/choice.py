@@ -94,7 +94,8 @@ def plan(
     model takes. Within it the rank of a low-rank head with a base is `budget / (16 * weights) - 1`, at most 32; under
     rank 4 the head is chunked with a base, where not even that fits, without one. The few thousand parameters of the
     set encoder come on top. Without a budget the rank is 16, less where that would take more than 4 GiB. `head` leaves
-    only the size to be chosen. `keep` is what made `layout`, for the record. `penalty` is one of `PENALTIES` and `space` one of `SPACES`.
+    only the size to be chosen. `keep` is what made `layout`, for the record.
+    `penalty` is one of `PENALTIES` and `space` one of `SPACES`.
 
     Raises HG105 for a budget that is not a size, HG303 for one that is too small, HG304 for a head that the model
     cannot have, HG306 for such a penalty, and HG104 for a tensor that the loss takes without one row per item.

@@ -33,7 +33,8 @@ class FeatureEncoder:
     """How one tensor that the loss takes becomes FEATURES numbers per item, by fixed random projections.
 
     `kind` is "image", "vector" (any other numbers, flattened), "tokens" (pairs of neighbours, averaged over the
-    positions) or "label"; "moments" is a vector of few numbers that is not projected. `shape` is an item's. `rows` is how many numbers are projected: of the flattened item, of a
+    positions) or "label"; "moments" is a vector of few numbers that is not projected.
+    `shape` is an item's. `rows` is how many numbers are projected: of the flattened item, of a
     large image those of its reduction to a side of 32, or the number of different tokens or labels.
     """
 

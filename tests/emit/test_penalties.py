@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -181,7 +182,7 @@ def test_the_multiplier_grows_by_the_mean_residual(packages):
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_only_the_chosen_penalty_is_emitted(packages, penalty):
-    text = open(module(packages("line", penalty, "embedding"), "objective").__file__).read()
+    text = Path(module(packages("line", penalty, "embedding"), "objective").__file__).read_text()
     assert ("def autophagy_penalty" in text) == (penalty != "none")
     assert ("raise_multiplier" in text) == (penalty == "lagrangian")
     assert ("model.sample" in text) == (penalty != "none")
@@ -190,6 +191,23 @@ def test_only_the_chosen_penalty_is_emitted(packages, penalty):
     hypernetwork = module(name, "hypernetwork").Hypernetwork()
     terms = module(name, "objective").objective(hypernetwork, module(name, "weights").State(), *datasets)
     assert (terms.penalty != 0) == (penalty != "none")
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_a_seldom_penalty_counts_more(packages, every, monkeypatch):
+    name = packages("line", "unbiased", "embedding")
+    train, data = module(name, "train"), module(name, "data")
+    settings = train.Settings(steps=8, batch=4, episodes=2, penalty_every=every)
+    run = train.Training(data.Data((torch.randn(20, 2, dtype=torch.float64),)), settings)
+    run.step, strengths = 6, []
+    run.hypernetwork.encoder.calibrate([torch.randn(4, 2, dtype=torch.float64) for _ in range(32)])
+    objective = train.objective
+    monkeypatch.setattr(
+        train, "objective", lambda *given, strength: strengths.append(strength) or objective(*given, strength=strength)
+    )
+    run.advance()
+    run.advance()
+    assert strengths == ([1.0, 1.0] if every == 1 else [3.0, 0.0])
 
 
 def planned(model: str, **options):

@@ -59,7 +59,7 @@ def compile(
     `hypergen_compiler.plan.HEADS`, by default what suits the budget; weights whose names match a pattern in `keep`,
     such as "encoder.*", are learned the same for all datasets. `penalty` is one of `hypergen_compiler.plan.PENALTIES`,
     by default "unbiased"; it compares what `penalty_space` says, "weights" or "embedding": by default weights for a
-    model of less than 100 of them, embeddings for a network.
+    model of less than 100 of them and no matrix, embeddings for a network.
 
     Raises HyperGenError, and then has changed nothing.
     """

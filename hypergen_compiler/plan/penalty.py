@@ -10,12 +10,13 @@ __all__ = ["PENALTIES", "SPACES", "SYNTHETIC", "is_statistical", "penalty_and_sp
 SYNTHETIC = {"unbiased": 2, "literal": 1, "mean": 4, "lagrangian": 2}  # synthetic datasets for each real one
 PENALTIES = (*SYNTHETIC, "none")
 SPACES = ("weights", "embedding")
-FEW = 100  # weights: a model with fewer is a statistical one, whose weights mean something each
+FEW = 100  # weights: a model with fewer, none of them in a matrix, is a statistical one
 
 
 def is_statistical(layout: ParameterLayout) -> bool:
-    """Whether every weight is a quantity by itself, such as a variance or a rate, as where there are few."""
-    return sum(slot.size for slot in layout.slots if slot.trained) < FEW
+    """Whether every weight is a quantity by itself, such as a variance or a rate: there are few, and no matrix."""
+    trained = [slot for slot in layout.slots if slot.trained]
+    return sum(slot.size for slot in trained) < FEW and all(len(slot.shape) < 2 for slot in trained)
 
 
 def penalty_and_space(

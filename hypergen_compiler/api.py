@@ -40,6 +40,8 @@ def compile(
     critic: nn.Module | str | None = None,
     head: str | None = None,
     keep: Iterable[str] = (),
+    penalty: str | None = None,
+    penalty_space: str | None = None,
 ) -> Package:
     """Compiles `model` into a training package in the folder `out`, which is verified before it is published.
 
@@ -55,13 +57,26 @@ def compile(
     reference to one, the model is the generator of the recipe `gan`: the critic's weights are trained beside it, and
     the callables are given a model of the two, `generator` and `critic`. `head` is one of
     `hypergen_compiler.plan.HEADS`, by default what suits the budget; weights whose names match a pattern in `keep`,
-    such as "encoder.*", are learned the same for all datasets.
+    such as "encoder.*", are learned the same for all datasets. `penalty` is one of `hypergen_compiler.plan.PENALTIES`,
+    by default "unbiased"; it compares what `penalty_space` says, "weights" or "embedding": by default weights for a
+    model of less than 100 of them and no matrix, embeddings for a network.
 
     Raises HyperGenError, and then has changed nothing.
     """
     asked = with_critic(recipe, critic)
     request = Request(
-        model, example, loss, sample, entries, budget, asked, allow_frozen=allow_frozen, head=head, keep=patterns(keep)
+        model,
+        example,
+        loss,
+        sample,
+        entries,
+        budget,
+        asked,
+        allow_frozen=allow_frozen,
+        head=head,
+        keep=patterns(keep),
+        penalty=penalty,
+        space=penalty_space,
     )
     return publish(request, out, name=name, force=force)
 
@@ -80,11 +95,24 @@ def plan(
     critic: nn.Module | str | None = None,
     head: str | None = None,
     keep: Iterable[str] = (),
+    penalty: str | None = None,
+    penalty_space: str | None = None,
 ) -> Plan:
     """What `compile` would emit for the same arguments, without writing anything."""
     asked = with_critic(recipe, critic)
     request = Request(
-        model, example, loss, sample, entries, budget, asked, allow_frozen=allow_frozen, head=head, keep=patterns(keep)
+        model,
+        example,
+        loss,
+        sample,
+        entries,
+        budget,
+        asked,
+        allow_frozen=allow_frozen,
+        head=head,
+        keep=patterns(keep),
+        penalty=penalty,
+        space=penalty_space,
     )
     return design(request, package_name(name, "package")).plan
 

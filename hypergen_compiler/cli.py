@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from hypergen_compiler import cli_owning
+from hypergen_compiler.cli_experiment import experiments
 from hypergen_compiler.cli_project import compile_and_show, named_target, project_targets
 from hypergen_compiler.terminal import CHECK_FAILED, answer, reported, tell
 from hypergen_compiler.version import VERSION
@@ -63,10 +64,17 @@ RecipeSetOption = Annotated[
     list[str], typer.Option("--recipe-set", metavar="KEY=VALUE", help="a setting of the recipe; repeatable")
 ]
 HeadOption = Annotated[
-    str | None, typer.Option("--head", metavar="NAME", help="low-rank, biases, gains, chunked ...; by default what fits")
+    str | None,
+    typer.Option("--head", metavar="NAME", help="biases, gains, low-rank ...; by default what fits"),
 ]
 KeepOption = Annotated[
     list[str], typer.Option("--keep", metavar="PATTERN", help="weights to learn alike for all datasets; repeatable")
+]
+PenaltyOption = Annotated[
+    str | None, typer.Option("--penalty", metavar="NAME", help="unbiased (default), literal, mean, lagrangian or none")
+]
+SpaceOption = Annotated[
+    str | None, typer.Option("--penalty-space", metavar="NAME", help="what it compares: weights or embedding")
 ]
 NameOption = Annotated[str | None, typer.Option("--name", help="the package's name; by default the folder's")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
@@ -89,6 +97,8 @@ def compile_command(
     head: HeadOption = None,
     keep: KeepOption = [],  # noqa: B006
     single_file: Annotated[bool, typer.Option("--single-file", help="one module in place of a package")] = False,
+    penalty: PenaltyOption = None,
+    penalty_space: SpaceOption = None,
     name: NameOption = None,
     force: Annotated[bool, typer.Option("--force", help="replace the folder, whatever it holds")] = False,
     as_json: JsonOption = False,
@@ -102,8 +112,9 @@ def compile_command(
             targets = project_targets(context)
         else:
             given, recipe_given = parse_settings(settings), parse_settings(recipe_settings)
-            words = (loss, sample, entry, budget, allow_frozen, recipe, recipe_given, head, keep, single_file)
-            targets = named_target(name, out, Origin(source, given, example, *words))
+            words = (source, given, example, loss, sample, entry, budget, allow_frozen)
+            origin = Origin(*words, recipe, recipe_given, head, keep, single_file, penalty, penalty_space)
+            targets = named_target(name, out, origin)
         compile_and_show(targets, force=force, as_json=as_json, several=source is None)
 
 
@@ -121,6 +132,8 @@ def plan_command(
     recipe_settings: RecipeSetOption = [],  # noqa: B006
     head: HeadOption = None,
     keep: KeepOption = [],  # noqa: B006
+    penalty: PenaltyOption = None,
+    penalty_space: SpaceOption = None,
     name: NameOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -137,9 +150,8 @@ def plan_command(
         from hypergen_compiler.source import parse_settings
 
         given, recipe_given = parse_settings(settings), parse_settings(recipe_settings)
-        origin = Origin(
-            source, given, example, loss, sample, entry, budget, allow_frozen, recipe, recipe_given, head, keep
-        )
+        words = (source, given, example, loss, sample, entry, budget, allow_frozen)
+        origin = Origin(*words, recipe, recipe_given, head, keep, penalty, penalty_space)
         asked = request(origin, tell)
         found = design(asked, package_name(name, "package"), tell)
         description = describe_package(
@@ -206,6 +218,9 @@ def demo_command(
 
 for command, function in cli_owning.COMMANDS.items():
     app.command(command)(function)
+
+
+app.add_typer(experiments, name="experiment")
 
 
 @app.callback(invoke_without_command=True)

@@ -35,6 +35,7 @@ CODES: dict[str, str] = {
     "HG303": "the budget is too small for any head",
     "HG304": "the head is none that this model can have",
     "HG305": "a pattern of weights to keep matches no parameter",
+    "HG306": "the penalty, or what it compares, is none that this model can have",
     "HG401": "an operator cannot be printed",
     "HG402": "a value has no literal form",
     "HG501": "the output folder cannot be written",

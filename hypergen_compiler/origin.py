@@ -34,6 +34,8 @@ class Origin:
     head: str | None = None
     keep: Sequence[str] = ()
     single_file: bool = False
+    penalty: str | None = None
+    penalty_space: str | None = None
 
 
 NAMED_APART = ("source", "settings", "example")  # in a manifest they stand beside the other options

@@ -80,6 +80,8 @@ class Request:
     head: str | None = None
     keep: tuple[str, ...] = ()
     apart: bool = False
+    penalty: str | None = None
+    space: str | None = None
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,7 @@ def planned(program: Program, request: Request) -> tuple[ParameterLayout, Plan]:
     What cannot differ between datasets within that pass is kept.
     """
     kept = matching(program, request.keep)
+    asked = (request.keep, request.penalty, request.space)
     head = "biases" if request.head is None and request.budget is None else request.head
     gains: Mapping[str, int] = {}
     if head in SHARING:
@@ -236,9 +239,9 @@ def planned(program: Program, request: Request) -> tuple[ParameterLayout, Plan]:
         changes = layout.conditioned or layout.gains
         shares = program.loss is not None and together.obstacle is None and not request.apart
         if shares and changes and (request.head or suffices(layout)):
-            plan = make_plan(program, layout, request.budget, head, request.keep)
+            plan = make_plan(program, layout, request.budget, head, *asked)
             return layout, replace(plan, together=True, asked=request.head)
-    plan = make_plan(program, lay_out(program, kept, gains), request.budget, request.head, request.keep)
+    plan = make_plan(program, lay_out(program, kept, gains), request.budget, request.head, *asked)
     return lay_out(program, kept | left_out(program, plan.head), gains), plan
 
 

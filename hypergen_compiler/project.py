@@ -36,6 +36,8 @@ OPTIONS: dict[str, tuple[str, type]] = {
     "head": ("head", str),
     "keep": ("keep", list),
     "single-file": ("single_file", bool),
+    "penalty": ("penalty", str),
+    "penalty-space": ("penalty_space", str),
 }
 WORDS = {str: "a text", list: "a list of texts", dict: "a table", bool: "true or false"}
 

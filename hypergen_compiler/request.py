@@ -33,4 +33,6 @@ def request(origin: Origin, progress: Progress) -> Request:
         allow_frozen=origin.allow_frozen,
         head=origin.head,
         keep=tuple(origin.keep),
+        penalty=origin.penalty,
+        space=origin.penalty_space,
     )

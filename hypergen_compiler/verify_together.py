@@ -37,6 +37,8 @@ def observe_together(modules: dict[str, ModuleType], flat: Tensor, inputs: tuple
     strength = 0.0 if hasattr(sampled, "__wrapped__") else 1.0  # by `no_grad`, as are samplers that run long
     found = observe(modules, hypernetwork, datasets, noise, strength)
 
+    if hasattr(hypernetwork, "multiplier"):
+        hypernetwork.multiplier.zero_()  # it moved once the penalty was known
     state = modules["weights"].State()
     emit_together = hypernetwork.emit_together
     hypernetwork.emit_together = lambda embeddings: modules["weights"].unpack(hypernetwork.emit(embeddings[0]))

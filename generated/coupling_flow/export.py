@@ -34,7 +34,7 @@ TYPES = {
 @torch.no_grad()
 def emit_for(hypernetwork: Hypernetwork, data: Data, chunk: int = 1024) -> Tensor:
     """The weights [SIZE] for a dataset of any size, which is read `chunk` items at a time."""
-    device = hypernetwork.embedding_spread.device
+    device = hypernetwork.encoder.usual.device
     features: list[Tensor] = []
     for start in range(0, len(data.inputs[0]), chunk):
         inputs = as_inputs(data.rows(slice(start, start + chunk)))

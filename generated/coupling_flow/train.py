@@ -24,7 +24,7 @@ from . import model
 from .data import Data, Episodes, read_data
 from .export import emit_for
 from .hypernetwork import Batch, Hypernetwork, as_inputs
-from .objective import Objective
+from .objective import PENALISED_OF, Objective
 from .processes import (
     ShardedHypernetwork,
     Step,
@@ -54,6 +54,7 @@ class Settings(NamedTuple):
     lr: float = 3e-3
     strength: float = 10.0  # of the autophagy penalty, against a loss in nats per item
     seed: int = 0
+    penalty_every: int = 0  # steps; 0 for as often as lets one dataset in PENALISED_OF carry the penalty
 
 
 def make_optimizer(hypernetwork: Hypernetwork, lr: float) -> torch.optim.Optimizer:
@@ -101,6 +102,7 @@ class Training:
         self.source = Episodes(data, settings.batch, settings.seed)  # every process draws the same
         if rank():
             torch.manual_seed(settings.seed + rank())  # but noise of its own
+        self.every = settings.penalty_every or max(1, PENALISED_OF // settings.episodes)
         self.step = 0
         self.seconds = 0.0
         self.sums = torch.zeros(3, device=device)  # of loss, penalty and steps since the last row of the log
@@ -123,7 +125,8 @@ class Training:
         self.replicated = self.replicated or replicate(self.terms)
         ramp = min(1.0, max(0.0, (self.step - warm_up) / (0.3 * settings.steps)))
 
-        strength = settings.strength * ramp
+        # A penalty on every k-th step counts k-fold, so that its expected gradient is that of one on every step.
+        strength = settings.strength * ramp * self.every if self.step % self.every == 0 else 0.0
         datasets = [self.move(share(dataset)) for dataset in datasets]
         before = copied(self.state)
         terms = self.replicated(*datasets, strength=strength)
@@ -133,7 +136,8 @@ class Training:
         self.optimizer.step()
         average_changes(self.state, before)
         self.step += 1
-        self.sums += average(torch.stack([terms.loss.detach(), terms.penalty.detach(), torch.ones_like(terms.loss)]))
+        penalty = self.every * terms.penalty.detach()
+        self.sums += average(torch.stack([terms.loss.detach(), penalty, torch.ones_like(terms.loss)]))
         return terms
 
     def move(self, dataset: Batch) -> Batch:
@@ -237,13 +241,20 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=usual.episodes, help="small datasets per step (%(default)s)")
     parser.add_argument("--lr", type=float, default=usual.lr, help="of the base (default %(default)s)")
     parser.add_argument("--strength", type=float, default=usual.strength, help="of the penalty (default %(default)s)")
+    parser.add_argument(
+        "--penalty-every",
+        type=int,
+        default=usual.penalty_every,
+        metavar="STEPS",
+        help="steps from one penalty to the next (default from --episodes)",
+    )
     parser.add_argument("--seed", type=int, default=usual.seed)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--checkpoint-every", type=int, default=200, metavar="STEPS")
     parser.add_argument("--shard-head", action="store_true", help="each process holds a part of the head only")
     args = parser.parse_args()
 
-    settings = Settings(args.steps, args.batch, args.episodes, args.lr, args.strength, args.seed)
+    settings = Settings(args.steps, args.batch, args.episodes, args.lr, args.strength, args.seed, args.penalty_every)
     data = read_data(args.data)
     training = Training(data, settings, join(args.device), args.shard_head)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -71,7 +71,13 @@ def loss_arguments(program: Program, names: Sequence[Code], loss: str | None = N
 
 def item_kind(plan: Plan) -> Code:
     """What the items of a dataset are called in prose."""
-    words = {"image": "images", "vector": "vectors", "tokens": "token sequences", "label": "labels"}
+    words = {
+        "image": "images",
+        "vector": "vectors",
+        "moments": "numbers",
+        "tokens": "token sequences",
+        "label": "labels",
+    }
     first, *others = (words[part.kind] for part in plan.encoder)
     return Code(f"{first} with {' and '.join(others)}" if others else first)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from hypergen_compiler.emit.batches import batch_names, has_fixed_values, item_kind, shape_text
@@ -11,10 +13,10 @@ from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import FEATURES, LARGEST_SIDE, FeatureEncoder, Plan
-from hypergen_compiler.plan.heads import CHUNK_FEATURES, HIDDEN, LEARNED_ENCODERS, is_matrix
-from hypergen_compiler.program import Affine, Input, Program
+from hypergen_compiler.plan.heads import CHUNK_FEATURES, HIDDEN, is_matrix
+from hypergen_compiler.program import Affine, Entry, Input, Program
 
-__all__ = ["has_one_matrix", "hypernetwork"]
+__all__ = ["LINEAR", "TEMPLATES", "has_one_matrix", "hypernetwork", "is_long", "is_penalised"]
 
 
 REACH = {"biases": 8, "gains": 4}  # design: "what to condition", measured on digits
@@ -33,10 +35,15 @@ TEMPLATES = {
 }
 
 
+LONG = 300  # recorded calls of a sampler
+LINEAR = ("affine", "factors")  # templates whose emission is affine in the embedding
+
+
 def hypernetwork(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     """The module that turns a dataset into weights."""
     names = batch_names(plan)
     loss = program.entry(program.loss)
+    penalised = is_penalised(program, plan)
     tensors = [value for value in loss.inputs if value.is_tensor]
     return render(
         f"heads/{TEMPLATES[plan.head]}.py.j2",
@@ -57,9 +64,26 @@ def hypernetwork(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         pooled=any(part.kind == "image" and max(part.shape[1:]) > LARGEST_SIDE for part in plan.encoder),
         shapes=Code(", ".join(shape_text((Affine(1), *part.shape)) for part in plan.encoder)),
         critic=program.critic is not None,
-        sample=program.sample is not None,
+        penalised=penalised,
+        space=plan.space if penalised else None,
+        usual_weights=penalised and plan.space == "weights" and plan.statistical,
+        unit=penalised and plan.space == "weights" and not plan.statistical,
+        multiplier=multiplier(layout, plan) if penalised and plan.penalty == "lagrangian" else None,
+        moments=plan.reads_moments,
+        unpacked=Code(", ".join(names) if len(names) > 1 else f"({names[0]},)"),
+        flat=flat(names),
         **head_values(layout, plan),
     )
+
+
+def is_penalised(program: Program, plan: Plan) -> bool:
+    """Whether there is a penalty: one was asked for, and the model has a sampler."""
+    return program.sample is not None and plan.penalty != "none"
+
+
+def is_long(sampler: Entry) -> bool:
+    """Whether sampling takes so many calls that no gradient should go through them, nor samples be drawn every step."""
+    return sum(node.op == "call_function" for node in sampler.graph.nodes) > LONG
 
 
 def head_values(layout: ParameterLayout, plan: Plan) -> dict[str, object]:
@@ -79,15 +103,16 @@ def head_values(layout: ParameterLayout, plan: Plan) -> dict[str, object]:
         "summary": Code(summary(plan)),
         "imports": Code(", ".join([*used, *functions_used(layout, plan)])),
         "together": plan.together,
-        "reach": REACH.get(plan.head),
-        "least": literal(LEAST_MAGNITUDE.get(plan.head, USUAL_LEAST)),
+        "reach": None if plan.statistical else REACH.get(plan.head),
+        "least": literal(USUAL_LEAST if plan.statistical else LEAST_MAGNITUDE.get(plan.head, USUAL_LEAST)),
         "gains": layout.gains,
         "rank": plan.rank,
-        "learned_encoder": plan.head in LEARNED_ENCODERS,
+        "learned_encoder": plan.learned_encoder,
         "frozen": frozen,
         "kept": kept,
         "emitted": Code(emitted),
         "conditioned": Code("CONDITIONED" if kept else emitted),
+        "origin": Code("shift" if plan.head == "chunked-alone" else "base[:CONDITIONED]" if kept else "base"),
         "change": Code(f"self.{'change' if has_one_matrix(plan) else 'head'}({embedding})"),
         "cast": Code("" if single else f".to({layout.dtype})"),
         "chunk": plan.chunk,
@@ -110,6 +135,14 @@ def functions_used(layout: ParameterLayout, plan: Plan) -> list[str]:
     return [*together, *changed, "initial_weights", *(["unpack_together"] if plan.together else [])]
 
 
+def multiplier(layout: ParameterLayout, plan: Plan) -> Code:
+    """How many numbers the penalty compares."""
+    if plan.space == "embedding":
+        return Code("RANK")
+    kept = plan.head != "base" and layout.conditioned < layout.trained
+    return Code("CONDITIONED" if kept else "EMITTED" if layout.trained < layout.size else "SIZE")
+
+
 def summary(plan: Plan) -> str:
     """The head in a few words."""
     texts = {
@@ -124,6 +157,12 @@ def summary(plan: Plan) -> str:
     return texts.get(plan.head, f"low-rank head, rank {plan.rank}")
 
 
+def flat(names: Sequence[Code]) -> Code:
+    """The numbers of every item in rows, from inputs of any shape."""
+    rows = [f"{name}.reshape({name}.shape[0], -1)" for name in names]
+    return Code(rows[0] if len(rows) == 1 else f"torch.cat([{', '.join(rows)}], dim=1)")
+
+
 def tables(part: FeatureEncoder, name: Code) -> list[dict[str, Code | int]]:
     """The random tables that an input is projected with: tokens need one for each place in a pair."""
     ends = ("first", "second") if part.kind == "tokens" else ("directions",)
@@ -132,6 +171,8 @@ def tables(part: FeatureEncoder, name: Code) -> list[dict[str, Code | int]]:
 
 def projected(part: FeatureEncoder, name: Code, value: Input) -> list[Code]:
     """The statements that make an input's projections, [n, FEATURES]."""
+    if part.kind == "moments":
+        return []
     if part.kind in ("image", "vector"):
         single = name if value.dtype == torch.float32 else Code(f"{name}.float()")
         if part.kind == "image" and max(part.shape[1:]) > LARGEST_SIDE:

@@ -7,11 +7,12 @@ from typing import Any
 
 from hypergen_compiler.emit.batches import argument, batch_names, loss_arguments, shape_text
 from hypergen_compiler.emit.header import header
+from hypergen_compiler.emit.hypernetwork import LINEAR, TEMPLATES, is_long, is_penalised
 from hypergen_compiler.emit.literals import literal
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout
-from hypergen_compiler.plan import Plan
+from hypergen_compiler.plan import SYNTHETIC, Plan
 from hypergen_compiler.program import Affine, Container, Entry, Program
 
 __all__ = ["drawn", "objective", "samples_from_statistics", "unpacked"]
@@ -24,13 +25,27 @@ def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     sampler = None if program.sample is None else program.entry(program.sample)
     paths = drawn(sampler, plan) if sampler else [Code("")]
     kept = names[len(paths) :]
+    penalised = is_penalised(program, plan)
+    weights = plan.space == "weights"
+    unit = "unit" if weights else "spread"
     return render(
         "objective.py.j2",
         model=prose(program.model),
         header=header(program),
         loss=identifier(program.loss),
         sample=identifier(program.sample) if sampler else None,
-        differentiable=bool(sampler and sampler.differentiable),
+        penalty=Code(f"penalties/{plan.penalty}.py.j2") if penalised else None,
+        synthetic=SYNTHETIC.get(plan.penalty),
+        pairs=plan.penalty in ("unbiased", "lagrangian"),
+        ascent=plan.penalty == "lagrangian",
+        average=plan.penalty == "mean" and weights and TEMPLATES[plan.head] in LINEAR,
+        mean=not weights,
+        space=plan.space,
+        statistical=weights and plan.statistical,
+        unit=Code(unit),
+        unit_shape=Code("[..., d]" if weights and plan.statistical else "[d]"),
+        divisor=Code(f"{unit}.unsqueeze(-2)" if weights and plan.statistical else unit),
+        differentiable=bool(sampler and sampler.differentiable and not weights and not is_long(sampler)),
         from_statistics=samples_from_statistics(program),
         together=plan.together,
         unpacked=unpacked(names),

@@ -7,6 +7,7 @@ import torch.fx
 
 from hypergen_compiler.emit.batches import argument, size_tuple
 from hypergen_compiler.emit.header import header
+from hypergen_compiler.emit.hypernetwork import is_penalised
 from hypergen_compiler.emit.literals import literal
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.text import Code, render
@@ -40,6 +41,11 @@ def package_tests(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         base=plan.head != "chunked-alone",
         conditional=plan.head != "base",
         factors=plan.head == "factors",
+        moments=plan.reads_moments,
+        penalised=program.loss is not None and is_penalised(program, plan),
+        unbiased=program.loss is not None and is_penalised(program, plan) and plan.penalty == "unbiased",
+        per_dataset=plan.space == "weights" and plan.statistical,
+        summed=plan.space == "weights",
         gradients=any(takes_gradients(graph) for entry in entries for graph in entry.graphs),
         unreached=None if program.loss is None else unreached(program.entry(program.loss), layout),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypergen_compiler.emit.batches import argument, batch_names, content, is_picture, loss_arguments
 from hypergen_compiler.emit.header import header
-from hypergen_compiler.emit.hypernetwork import has_one_matrix
+from hypergen_compiler.emit.hypernetwork import has_one_matrix, is_long, is_penalised
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.objective import drawn, unpacked
 from hypergen_compiler.emit.text import Code, prose, render
@@ -15,6 +15,7 @@ from hypergen_compiler.program import Program
 __all__ = ["train"]
 
 SAMPLES = "64"
+SELDOM = 4  # steps from one penalty to the next where sampling is long
 
 
 def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
@@ -44,8 +45,16 @@ def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         picture=picture,
         samples=Code(samples),
         what=content(plan),
+        penalised=is_penalised(program, plan),
+        together=plan.together,
+        usual_every=usual_every(program) if sampler else None,
         critic=identifier(critic) if critic else None,
         unpacked=unpacked(names),
         arguments=loss_arguments(program, names, critic) if critic else None,
         per_item=bool(critic and program.entry(critic).shapes[:1] != ((),)),
     )
+
+
+def usual_every(program: Program) -> int:
+    """How many steps lie between penalties: one where sampling is short, more where it is long."""
+    return SELDOM if is_long(program.entry(program.sample)) else 1

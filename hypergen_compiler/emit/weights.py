@@ -44,7 +44,7 @@ def weights(program: Program, layout: ParameterLayout, records: dict[str, Record
         rows=Code("\n".join(layout_rows(layout))),
         size=Code(str(layout.size)),
         emitted=Code("SIZE" if layout.trained == layout.size else str(layout.trained)),
-        conditioned=layout.conditioned if layout.conditioned < layout.trained else None,
+        conditioned=layout.conditioned if together or layout.conditioned < layout.trained else None,
         critic=layout.critic,
         together=together,
         gains=layout.gains,

@@ -8,8 +8,19 @@ from dataclasses import dataclass
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan.budget import in_bytes
-from hypergen_compiler.plan.encoder import FeatureEncoder, batch_inputs, feature_encoder
-from hypergen_compiler.plan.heads import BYTES, HEADS, USUAL_RANK, Candidate, of_head, weighed
+from hypergen_compiler.plan.encoder import MOMENTS, FeatureEncoder, batch_inputs, by_moments, feature_encoder
+from hypergen_compiler.plan.heads import (
+    BYTES,
+    HEADS,
+    LEARNED_ENCODERS,
+    READ_MOMENTS,
+    USUAL_RANK,
+    Candidate,
+    of_head,
+    of_rank,
+    weighed,
+)
+from hypergen_compiler.plan.penalty import is_statistical, penalty_and_space
 from hypergen_compiler.program import Program
 
 __all__ = ["Plan", "choose", "plan"]
@@ -24,7 +35,8 @@ class Plan:
     `together` tells that all datasets of a step go through the model in one pass. `rank` is the length of the
     embedding, `chunk` how many elements a chunked head emits at once. `encoder` has one part per tensor that the loss
     takes, or the first entry point where there is no loss. `budget`, `asked` (a head) and `keep` (patterns of
-    parameters' names) are what the user asked for.
+    parameters' names) are what the user asked for. `penalty` compares what `space` tells, weights or embeddings; a
+    `statistical` model has few weights, each of which means something.
     """
 
     head: str
@@ -37,6 +49,19 @@ class Plan:
     asked: str | None = None
     keep: tuple[str, ...] = ()
     together: bool = False
+    penalty: str = "unbiased"
+    space: str = "embedding"
+    statistical: bool = False
+
+    @property
+    def learned_encoder(self) -> bool:
+        """Whether the hypernetwork learns how what is pooled becomes the embedding."""
+        return self.head in LEARNED_ENCODERS and not self.reads_moments
+
+    @property
+    def reads_moments(self) -> bool:
+        """Whether an embedding consists of the moments of a dataset, in place of random features."""
+        return any(part.kind == "moments" for part in self.encoder)
 
     def describe(self) -> list[tuple[str, str]]:
         """Rows of (what, value) for a person to read."""
@@ -46,6 +71,7 @@ class Plan:
         return [
             ("head", "none, a learned base" if self.head == "base" else f"{self.head} {base}{size}"),
             ("reads", "; ".join(reads) or "nothing: no tensor goes in"),
+            ("penalty", self.penalty if self.penalty == "none" else f"{self.penalty}, of {self.space}"),
             ("parameters", f"{self.parameters:,}"),
             ("memory in training", f"{self.bytes / 1e6:,.1f} MB for values, gradients and moments"),
             ("budget", "none given" if self.budget is None else str(self.budget)),
@@ -58,6 +84,8 @@ def plan(
     budget: str | int | None = None,
     head: str | None = None,
     keep: Sequence[str] = (),
+    penalty: str | None = None,
+    space: str | None = None,
 ) -> Plan:
     """Chooses the hypernetwork for a model.
 
@@ -67,9 +95,10 @@ def plan(
     rank 4 the head is chunked with a base, where not even that fits, without one. The few thousand parameters of the
     set encoder come on top. Without a budget the rank is 16, less where that would take more than 4 GiB. `head` leaves
     only the size to be chosen. `keep` is what made `layout`, for the record.
+    `penalty` is one of `PENALTIES` and `space` one of `SPACES`.
 
     Raises HG105 for a budget that is not a size, HG303 for one that is too small, HG304 for a head that the model
-    cannot have, and HG104 for a tensor that the loss takes without one row per item.
+    cannot have, HG306 for such a penalty, and HG104 for a tensor that the loss takes without one row per item.
     """
     unit = BYTES * layout.trained
     options = list(weighed(layout) if head is None else of_head(known(head), layout))
@@ -85,9 +114,25 @@ def plan(
     else:
         chosen = choose(options, in_bytes(budget, unit))
     parts = tuple(feature_encoder(value) for value in batch_inputs(program))
-    parameters = chosen.all_parameters
+    statistical = is_statistical(layout)
+    if statistical and chosen.head in READ_MOMENTS and (moments := by_moments(parts)):
+        parts, chosen = moments, of_rank(chosen, MOMENTS * sum(part.rows for part in moments), layout)
+        parameters = chosen.parameters
+    else:
+        parameters = chosen.all_parameters
     return Plan(
-        chosen.head, chosen.rank, parts, parameters, BYTES * parameters, budget, chosen.chunk, head, tuple(keep)
+        chosen.head,
+        chosen.rank,
+        parts,
+        parameters,
+        BYTES * parameters,
+        budget,
+        chosen.chunk,
+        head,
+        tuple(keep),
+        False,
+        *penalty_and_space(layout, chosen.head, penalty, space),
+        statistical,
     )
 
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.program import Affine, Entry, Input, Program
 
-__all__ = ["FEATURES", "LARGEST_SIDE", "POOLED", "FeatureEncoder", "batch_inputs", "feature_encoder"]
+__all__ = [
+    "FEATURES",
+    "LARGEST_SIDE",
+    "MOMENTS",
+    "POOLED",
+    "FeatureEncoder",
+    "batch_inputs",
+    "by_moments",
+    "feature_encoder",
+]
 
 FEATURES = 64  # numbers that the set encoder keeps of each item
 POOLED = 2 * FEATURES  # numbers that it keeps of a dataset: the features' means and variances
+MOMENTS = 5  # numbers that a statistical model's encoder keeps of each number: see the template of the hypernetwork
+FEW = 4  # numbers in an item whose moments are an embedding
 LARGEST_SIDE = 32  # of an image as the set encoder reads it
 
 
@@ -21,7 +33,8 @@ class FeatureEncoder:
     """How one tensor that the loss takes becomes FEATURES numbers per item, by fixed random projections.
 
     `kind` is "image", "vector" (any other numbers, flattened), "tokens" (pairs of neighbours, averaged over the
-    positions) or "label". `shape` is an item's. `rows` is how many numbers are projected: of the flattened item, of a
+    positions) or "label"; "moments" is a vector of few numbers that is not projected.
+    `shape` is an item's. `rows` is how many numbers are projected: of the flattened item, of a
     large image those of its reduction to a side of 32, or the number of different tokens or labels.
     """
 
@@ -71,3 +84,10 @@ def feature_encoder(value: Input) -> FeatureEncoder:
         return FeatureEncoder(value.name, "vector", shape, torch.Size(shape).numel())
     rows = value.vocabulary or int(value.high) + 1
     return FeatureEncoder(value.name, "tokens" if shape else "label", shape, rows)
+
+
+def by_moments(parts: Sequence[FeatureEncoder]) -> tuple[FeatureEncoder, ...]:
+    """The parts as read by their moments; none where an item is anything but a few numbers."""
+    if not all(part.kind == "vector" for part in parts) or sum(part.rows for part in parts) > FEW:
+        return ()
+    return tuple(replace(part, kind="moments") for part in parts)

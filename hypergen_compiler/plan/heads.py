@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypergen_compiler.layout import ParameterLayout, Slot
 from hypergen_compiler.plan.encoder import POOLED
@@ -16,12 +16,14 @@ __all__ = [
     "HEADS",
     "HIDDEN",
     "LEARNED_ENCODERS",
+    "READ_MOMENTS",
     "SHARING",
     "USUAL_RANK",
     "Candidate",
     "is_matrix",
     "left_out",
     "of_head",
+    "of_rank",
     "sides",
     "weighed",
 ]
@@ -30,6 +32,7 @@ BYTES = 16  # of memory per parameter in training: the value, its gradient and t
 HEADS = ("dense", "low-rank", "factors", "biases", "gains", "chunked", "chunked-alone", "base")
 SHARING = ("biases", "gains")  # heads that allow one pass of the model over all datasets of a step
 LEARNED_ENCODERS = ("low-rank", "factors", *SHARING, "chunked", "chunked-alone")  # others read what is pooled as it is
+READ_MOMENTS = ("dense", "low-rank", "biases")  # heads with a base and one matrix over the embedding
 LARGEST_RANK = 32
 USUAL_RANK = 16
 LEAST_RANK = 4  # below it a chunked head, which is smaller, is taken where it fits
@@ -98,6 +101,12 @@ def of_head(head: str, layout: ParameterLayout) -> Iterator[Candidate]:
             changed = per_rank if head in SHARING else conditioned
             for rank in range(LARGEST_RANK, 0, -1):
                 yield Candidate(head, rank, trained + rank * per_rank, changed)
+
+
+def of_rank(candidate: Candidate, rank: int, layout: ParameterLayout) -> Candidate:
+    """A head of one matrix over an embedding of another length."""
+    per_rank = layout.conditioned if candidate.head == "dense" else elements_per_rank(candidate.head, layout)
+    return replace(candidate, rank=rank, parameters=layout.trained + rank * per_rank)
 
 
 def elements_per_rank(head: str, layout: ParameterLayout) -> int:

@@ -1,0 +1,1 @@
+"""Experiments on packages that HyperGen compiles, and the tables that they write."""

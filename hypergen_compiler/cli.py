@@ -63,7 +63,8 @@ RecipeSetOption = Annotated[
     list[str], typer.Option("--recipe-set", metavar="KEY=VALUE", help="a setting of the recipe; repeatable")
 ]
 HeadOption = Annotated[
-    str | None, typer.Option("--head", metavar="NAME", help="low-rank, biases, gains, chunked ...; by default what fits")
+    str | None,
+    typer.Option("--head", metavar="NAME", help="low-rank, biases, gains, chunked ...; by default what fits"),
 ]
 KeepOption = Annotated[
     list[str], typer.Option("--keep", metavar="PATTERN", help="weights to learn alike for all datasets; repeatable")

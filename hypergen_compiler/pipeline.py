@@ -242,7 +242,7 @@ def planned(program: Program, request: Request) -> tuple[ParameterLayout, Plan]:
             plan = make_plan(program, layout, request.budget, head, *asked)
             return layout, replace(plan, together=True, asked=request.head)
     plan = make_plan(program, lay_out(program, kept, gains), request.budget, request.head, *asked)
-    return lay_out(program, kept | left_out(program, plan.head), gains), plan
+    return lay_out(program, kept | left_out(program, plan.head), gains), replace(plan, apart=request.apart)
 
 
 def suffices(layout: ParameterLayout) -> bool:

@@ -15,7 +15,6 @@ from hypergen_compiler.formatting import formatter
 from hypergen_compiler.manifest import MANIFEST, files_in, read_manifest
 from hypergen_compiler.origin import origin_of
 from hypergen_compiler.pipeline import Build, build
-from hypergen_compiler.plan import SHARING
 from hypergen_compiler.pristine import read_record
 from hypergen_compiler.project import Target
 from hypergen_compiler.request import request
@@ -60,8 +59,8 @@ def recompiled(
 
 
 def fell_back(manifest: Mapping[str, Any]) -> bool:
-    """Whether the package was found to need a pass for each dataset, where its head could have done with one."""
-    return manifest["plan"]["head"] in SHARING and not manifest["plan"].get("together", False)
+    """Whether datasets were found not to agree in one pass of the model."""
+    return manifest["plan"].get("apart", False)
 
 
 def warn_of_formatters(name: str, then: str | None, now: str | None) -> None:

@@ -32,11 +32,11 @@ USUAL_MEMORY = 4 * 2**30  # bytes that a hypernetwork takes where no budget is g
 class Plan:
     """What was chosen: `parameters` of the hypernetwork, all told, and the `bytes` that training them takes.
 
-    `together` tells that all datasets of a step go through the model in one pass. `rank` is the length of the
-    embedding, `chunk` how many elements a chunked head emits at once. `encoder` has one part per tensor that the loss
-    takes, or the first entry point where there is no loss. `budget`, `asked` (a head) and `keep` (patterns of
-    parameters' names) are what the user asked for. `penalty` compares what `space` tells, weights or embeddings; a
-    `statistical` model has few weights, each of which means something.
+    `together` tells that all datasets of a step go through the model in one pass, `apart` that they were found not to
+    agree in one. `rank` is the length of the embedding, `chunk` how many elements a chunked head emits at once.
+    `encoder` has one part per tensor that the loss takes, or the first entry point where there is no loss. `budget`,
+    `asked` (a head) and `keep` (patterns of parameters' names) are what the user asked for. `penalty` compares what
+    `space` tells, weights or embeddings; a `statistical` model has few weights, each of which means something.
     """
 
     head: str
@@ -52,6 +52,7 @@ class Plan:
     penalty: str = "unbiased"
     space: str = "embedding"
     statistical: bool = False
+    apart: bool = False
 
     @property
     def learned_encoder(self) -> bool:

@@ -45,9 +45,16 @@ def peak_bytes(program: Program, layout: ParameterLayout, option: Candidate) -> 
     fixed = buffer_bytes(layout, option)
     hidden = EPISODES * HIDDEN * -(-option.conditioned // option.chunk) * itemsize if option.chunk else 0
     kept = activation_bytes(program, ITEMS) + gained_bytes(program, layout, option, ITEMS)
+    kept += normed_bytes(program, ITEMS) if option.together else 0
     forward = VALUE_AND_MOMENTS * parameters + emitted + hidden + EPISODES * kept
     backward = BYTES * parameters + 2 * emitted
     return fixed + max(forward, backward)
+
+
+def normed_bytes(program: Program, items: int) -> int:
+    """Bytes that batch normalisation by datasets keeps on top: its input and its result, laid out by datasets."""
+    nodes = program.entry(program.loss).graph.nodes
+    return sum(2 * node_bytes(node, items) for node in nodes if name_of(node) == "batch_norm")
 
 
 def buffer_bytes(layout: ParameterLayout, option: Candidate) -> int:

@@ -172,7 +172,7 @@ def test_the_gradient_of_a_gradient_is_right(setting):
     analytic = (torch.autograd.grad(value, base)[0] * direction).sum()
     step = 1e-3
     numeric = (squared_gradient(step)[0] - squared_gradient(-step)[0]).detach() / (2 * step)
-    torch.testing.assert_close(analytic, numeric, rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(analytic, numeric, rtol=3e-2, atol=1e-2)
 
 
 def test_a_step_compiles_whole_with_its_gradients(setting):

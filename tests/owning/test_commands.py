@@ -47,7 +47,7 @@ class TestCheck:
         )
         assert "nets.py cannot be imported" in missing.stderr
         named = run("diff", package, "other.py:Net")
-        assert named.exit_code == 1 and "+    return 2 * F.linear" in named.stdout
+        assert named.exit_code == 1 and "+    return 2 * layers.linear" in named.stdout
 
     def test_a_package_that_was_compiled_in_python(self, package, run):
         manifest = json.loads((package / MANIFEST).read_text())

@@ -85,7 +85,7 @@ def test_a_file_that_changes_meanwhile_is_not_overwritten(outdated, run, monkeyp
 
 def test_an_output_that_disagrees_with_the_model_is_not_merged(outdated, newer, run, monkeypatch):
     wrong = dict(newer.files)
-    wrong["model.py"] = wrong["model.py"].replace(b"return F.linear", b"return 2 * F.linear")
+    wrong["model.py"] = wrong["model.py"].replace(b"return layers.linear", b"return 2 * layers.linear")
     assert wrong["model.py"] != newer.files["model.py"]
     monkeypatch.setattr(recompile, "build", lambda *given: replace(newer, files=wrong))
     before = read_folder(outdated)

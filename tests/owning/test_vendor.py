@@ -123,7 +123,7 @@ class TestTheCommand:
     def test_a_failing_test_is_named(self, package, models, run):
         model = package / "model.py"
         model.write_text(
-            model.read_text().replace("return F.linear(torch.randn(n", "return F.linear(torch.randn(n + 1")
+            model.read_text().replace("return layers.linear(torch.randn(n", "return layers.linear(torch.randn(n + 1")
         )
         done = run("vendor", package, models / "vae")
         assert done.exit_code == 1 and "test_any_batch_size[sample-1]" in done.stderr

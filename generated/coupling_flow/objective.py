@@ -71,7 +71,8 @@ def objective(hypernetwork: Hypernetwork, state: State, *datasets: Batch, streng
 
     if len(datasets) > 1:
         hypernetwork.embedding_spread.lerp_(embeddings.detach().float().std(0).clamp_min(1e-6), 0.05)
-    spread = hypernetwork.embedding_spread.clone()  # the next call may change it before this one's backward pass
+    # The next call may change it before this backward pass; torch.compile lets a gradient through if it is not detached.
+    spread = hypernetwork.embedding_spread.detach().clone()
     count = -(-m // PENALISED_OF)
     real = embeddings[-count:]
     items = tuple(part.chunk(m)[-count:] for part in (x,))

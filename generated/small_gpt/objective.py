@@ -72,7 +72,7 @@ def objective(hypernetwork: Hypernetwork, state: State, *datasets: Batch, streng
 
     if len(datasets) > 1:
         hypernetwork.embedding_spread.lerp_(embeddings.detach().float().std(0).clamp_min(1e-6), 0.05)
-    # The next call may change it before this backward pass; torch.compile lets a gradient through if it is not detached.
+    # The next call may change it before this backward pass; undetached, torch.compile lets a gradient through it.
     spread = hypernetwork.embedding_spread.detach().clone()
     count = -(-m // PENALISED_OF)
     real = embeddings[-count:]

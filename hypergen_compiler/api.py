@@ -64,20 +64,8 @@ def compile(
     Raises HyperGenError, and then has changed nothing.
     """
     asked = with_critic(recipe, critic)
-    request = Request(
-        model,
-        example,
-        loss,
-        sample,
-        entries,
-        budget,
-        asked,
-        allow_frozen=allow_frozen,
-        head=head,
-        keep=patterns(keep),
-        penalty=penalty,
-        space=penalty_space,
-    )
+    choices = {"head": head, "keep": patterns(keep), "penalty": penalty, "space": penalty_space}
+    request = Request(model, example, loss, sample, entries, budget, asked, allow_frozen=allow_frozen, **choices)
     return publish(request, out, name=name, force=force)
 
 
@@ -100,20 +88,8 @@ def plan(
 ) -> Plan:
     """What `compile` would emit for the same arguments, without writing anything."""
     asked = with_critic(recipe, critic)
-    request = Request(
-        model,
-        example,
-        loss,
-        sample,
-        entries,
-        budget,
-        asked,
-        allow_frozen=allow_frozen,
-        head=head,
-        keep=patterns(keep),
-        penalty=penalty,
-        space=penalty_space,
-    )
+    choices = {"head": head, "keep": patterns(keep), "penalty": penalty, "space": penalty_space}
+    request = Request(model, example, loss, sample, entries, budget, asked, allow_frozen=allow_frozen, **choices)
     return design(request, package_name(name, "package")).plan
 
 

@@ -3,7 +3,7 @@
 A bias, a norm's gain or a scalar that meets a batch of activations can be one per item without a copy of any matrix:
 `F.linear(x, W, b)` is `F.linear(x, W) + b`, and `b` may have a row for each item. Where every use of a tensor is of
 that kind, all datasets of a training step go through the model in one pass, which costs next to nothing, and not in one
-each (design: "what to condition"). Matrices may have a gain per output channel (`gains.py`).
+each. Matrices may have a gain per output channel (`gains.py`).
 """
 
 from __future__ import annotations

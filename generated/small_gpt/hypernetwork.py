@@ -145,7 +145,7 @@ class Hypernetwork(nn.Module):
 
     def emit_together(self, embedding: Tensor) -> Weights:
         """[m, RANK] -> the weights of m datasets for one pass of the model over all of them"""
-        return unpack_together(self.base, self.scale * (self.change(embedding)))
+        return unpack_together(self.base, self.scale * self.change(embedding))
 
     def forward(self, batch: Batch) -> Tensor:
         """A dataset -> [SIZE]"""

@@ -19,7 +19,7 @@ from hypergen_compiler.program import Affine, Entry, Input, Program
 __all__ = ["LINEAR", "TEMPLATES", "has_one_matrix", "hypernetwork", "is_long", "is_penalised"]
 
 
-REACH = {"biases": 8, "gains": 4}  # design: "what to condition", measured on digits
+REACH = {"biases": 8, "gains": 4}  # how far small tensors must move to follow the data: found by trial, on digits
 LEAST_MAGNITUDE = {"biases": 0.1, "gains": 0.1}  # of a tensor that starts at zero
 USUAL_LEAST = 0.01  # for the other heads
 

@@ -6,7 +6,7 @@ import io
 
 import torch
 
-from hypergen_compiler.emit.data import data
+from hypergen_compiler.emit.data import data, episodes, pictures
 from hypergen_compiler.emit.export import export
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import hypernetwork
@@ -30,6 +30,8 @@ TRAINING_FILES = {
     "objective.py": objective,
     "processes.py": processes,
     "data.py": data,
+    "episodes.py": episodes,
+    "pictures.py": pictures,
     "train.py": train,
     "export.py": export,
 }
@@ -48,7 +50,8 @@ def emit(program: Program, layout: ParameterLayout, plan: Plan) -> dict[str, byt
     if together:
         texts["layers.py"] = layers(program, {call.function for call in together.calls.values()}, bool(gains))
     if program.loss is not None:
-        texts |= {path: text(program, layout, plan) for path, text in TRAINING_FILES.items()}
+        made = {path: text(program, layout, plan) for path, text in TRAINING_FILES.items()}
+        texts |= {path: text for path, text in made.items() if text is not None}
     texts[f"test_{program.name}.py"] = package_tests(program, layout, plan)
     return {path: text.encode() for path, text in texts.items()} | {"tensors.pt": stored_tensors(program, layout)}
 

@@ -35,7 +35,6 @@ def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         header=header(program),
         results=Code(f" and {samples}" if sampler else ""),
         sample=identifier(program.sample) if sampler else None,
-        from_data=Code("Data, Episodes, read_data" + (", write_png" if picture else "")),
         from_weights=Code(", ".join(sorted(weights, key=str.swapcase))),
         from_processes=Code(", ".join(sorted(shared, key=lambda name: (name.islower(), name)))),
         sharded=sharded,

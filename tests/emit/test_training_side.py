@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hypergen_compiler.capture import capture, entry_points
-from hypergen_compiler.emit.files import emit
+from hypergen_compiler.emit.files import TRAINING_FILES, emit
 from hypergen_compiler.layout import lay_out
 from hypergen_compiler.plan import Plan, plan
 
@@ -252,7 +252,7 @@ def test_without_a_loss_only_weights_and_entries_are_tested(tmp_path):
     program = capture(model, points, name="plain", source="VectorModel()", loss=None, sample=None)
     layout = lay_out(program)
     files = emit(program, layout, plan(program, layout, None))
-    assert not {"hypernetwork.py", "objective.py", "processes.py", "data.py", "train.py", "export.py"} & files.keys()
+    assert not TRAINING_FILES.keys() & files.keys()
     (tmp_path / "plain").mkdir()
     for name, content in files.items():
         (tmp_path / "plain" / name).write_bytes(content)
@@ -319,9 +319,9 @@ def test_what_cannot_be_read_is_said(plans, tmp_path, name):
 
 
 def test_episodes_mix_the_labels_and_keep_one_at_the_own_mixture(plans):
-    data = module("vectors", "data")
     labels = torch.arange(1000) % 4
-    source = data.Episodes(data.Data((labels.float().unsqueeze(1).expand(-1, 4),), labels), size=64, seed=0)
+    data = module("vectors", "data").Data((labels.float().unsqueeze(1).expand(-1, 4),), labels)
+    source = module("vectors", "episodes").Episodes(data, size=64, seed=0)
     shares = []
     for own, *mixed in (source.step(3) for _ in range(50)):
         assert len(mixed) == 2

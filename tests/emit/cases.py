@@ -107,7 +107,8 @@ def importable(path: Path) -> Iterator[Path]:
     sys.path.insert(0, str(path))
     yield path
     sys.path.remove(str(path))
-    for name in [name for name in sys.modules if name.partition(".")[0] in CASES]:
+    packages = {folder.name for folder in path.iterdir()}
+    for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
         del sys.modules[name]
 
 

@@ -82,15 +82,15 @@ CASES = {
 }
 
 
-def publish(case: str, path: Path) -> Plan:
-    """Writes the package of a case to the folder `path`, whose name is the case's."""
+def publish(case: str, path: Path, budget: str | None = "5x") -> Plan:
+    """Writes the package of a case to the folder `path`, which gives it its name."""
     make, example, sample = CASES[case]
     torch.manual_seed(0)
     model = make()
     points = entry_points(model, example, loss="loss", sample=sample)
-    program = capture(model, points, name=case, source=f"{make.__name__}()", loss="loss", sample=sample)
+    program = capture(model, points, name=path.name, source=f"{make.__name__}()", loss="loss", sample=sample)
     layout = lay_out(program)
-    chosen = plan(program, layout, "5x")
+    chosen = plan(program, layout, budget)
     path.mkdir()
     for name, content in emit(program, layout, chosen).items():
         (path / name).write_bytes(content)

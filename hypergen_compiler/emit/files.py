@@ -6,7 +6,7 @@ import io
 
 import torch
 
-from hypergen_compiler.emit.data import data, episodes, pictures
+from hypergen_compiler.emit.data import data, episodes, items, pictures, sources
 from hypergen_compiler.emit.export import export
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import hypernetwork
@@ -29,6 +29,8 @@ TRAINING_FILES = {
     "hypernetwork.py": hypernetwork,
     "objective.py": objective,
     "processes.py": processes,
+    "sources.py": sources,
+    "items.py": items,
     "data.py": data,
     "episodes.py": episodes,
     "pictures.py": pictures,

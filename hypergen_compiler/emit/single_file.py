@@ -24,9 +24,11 @@ ORDER = (
     "hypernetwork",
     "objective",
     "processes",
+    "pictures",
+    "sources",
+    "items",
     "data",
     "episodes",
-    "pictures",
     "export",
     "train",
 )

@@ -184,8 +184,8 @@ def test_train_resume_and_export(folder, plans, case, tmp_path, monkeypatch):
 
 
 def stop_after_second_checkpoint(case: str, monkeypatch) -> None:
-    training = module(case, "train").Training
-    save, calls = training.save, []
+    trainer = module(case, "training").Trainer
+    save, calls = trainer.save, []
 
     def save_twice(self, path):
         save(self, path)
@@ -194,7 +194,7 @@ def stop_after_second_checkpoint(case: str, monkeypatch) -> None:
             self.advance()
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "save", save_twice)
+    monkeypatch.setattr(trainer, "save", save_twice)
 
 
 def check_export(case: str, data, run_folder, folder, tmp_path) -> None:
@@ -252,7 +252,7 @@ def test_without_a_loss_only_weights_and_entries_are_tested(tmp_path):
     program = capture(model, points, name="plain", source="VectorModel()", loss=None, sample=None)
     layout = lay_out(program)
     files = emit(program, layout, plan(program, layout, None))
-    assert not {"hypernetwork.py", "objective.py", "processes.py", "data.py", "train.py", "export.py"} & files.keys()
+    assert not {"hypernetwork.py", "objective.py", "processes.py", "data.py", "training.py", "train.py"} & files.keys()
     (tmp_path / "plain").mkdir()
     for name, content in files.items():
         (tmp_path / "plain" / name).write_bytes(content)

@@ -6,7 +6,7 @@ import io
 
 import torch
 
-from hypergen_compiler.emit.data import data
+from hypergen_compiler.emit.data import data, episodes, pictures
 from hypergen_compiler.emit.export import export
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import hypernetwork
@@ -30,6 +30,8 @@ TRAINING_FILES = {
     "objective.py": objective,
     "processes.py": processes,
     "data.py": data,
+    "episodes.py": episodes,
+    "pictures.py": pictures,
     "export.py": export,
     "optimizer.py": optimizer,
     "checkpoint.py": checkpoint,

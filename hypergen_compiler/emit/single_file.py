@@ -25,6 +25,8 @@ ORDER = (
     "objective",
     "processes",
     "data",
+    "episodes",
+    "pictures",
     "export",
     "optimizer",
     "checkpoint",

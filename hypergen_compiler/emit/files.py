@@ -16,7 +16,7 @@ from hypergen_compiler.emit.objective import objective
 from hypergen_compiler.emit.package_tests import package_tests
 from hypergen_compiler.emit.processes import processes
 from hypergen_compiler.emit.text import prose, render
-from hypergen_compiler.emit.train import train
+from hypergen_compiler.emit.train import checkpoint, log, optimizer, samples, train, training
 from hypergen_compiler.emit.weights import all_records, needs_file, weights
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
@@ -34,8 +34,13 @@ TRAINING_FILES = {
     "data.py": data,
     "episodes.py": episodes,
     "pictures.py": pictures,
-    "train.py": train,
     "export.py": export,
+    "optimizer.py": optimizer,
+    "checkpoint.py": checkpoint,
+    "log.py": log,
+    "samples.py": samples,
+    "training.py": training,
+    "train.py": train,
 }
 
 

@@ -30,6 +30,11 @@ ORDER = (
     "data",
     "episodes",
     "export",
+    "optimizer",
+    "checkpoint",
+    "log",
+    "samples",
+    "training",
     "train",
 )
 COMMANDS = ("train", "export")

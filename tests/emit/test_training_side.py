@@ -89,8 +89,8 @@ def test_train_resume_and_export(folder, plans, case, tmp_path, monkeypatch):
 
 
 def stop_after_second_checkpoint(case: str, monkeypatch) -> None:
-    training = module(case, "train").Training
-    save, calls = training.save, []
+    trainer = module(case, "training").Trainer
+    save, calls = trainer.save, []
 
     def save_twice(self, path):
         save(self, path)
@@ -99,7 +99,7 @@ def stop_after_second_checkpoint(case: str, monkeypatch) -> None:
             self.advance()
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "save", save_twice)
+    monkeypatch.setattr(trainer, "save", save_twice)
 
 
 def check_export(case: str, data, run_folder, folder, tmp_path) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "batch_names",
     "content",
     "has_fixed_values",
+    "is_grouped",
     "is_picture",
     "item_kind",
     "loss_arguments",
@@ -93,6 +94,11 @@ def reads_pictures(plan: Plan) -> bool:
 def is_picture(program: Program, plan: Plan) -> bool:
     """Whether samples can be drawn as a picture: the model has a sampler, and items are grey or RGB images."""
     return program.sample is not None and reads_pictures(plan)
+
+
+def is_grouped(plan: Plan) -> bool:
+    """Whether data without labels is divided into groups: what a statistical model describes is no mixture of any."""
+    return not plan.statistical
 
 
 def token_bytes(plan: Plan) -> int | None:

@@ -1,10 +1,13 @@
-"""`data.py`, and what it needs and what becomes of it: `sources.py`, `items.py`, `pictures.py` and `episodes.py`."""
+"""The user's data: `data.py`, what that reads (`sources.py`, `items.py`, `pictures.py`), and the small datasets that are
+drawn from it (`episodes.py`, `groups.py`, `loader.py`)."""
 
 from __future__ import annotations
 
+import math
+
 import torch
 
-from hypergen_compiler.emit.batches import is_picture, reads_pictures, source_kinds, token_bytes
+from hypergen_compiler.emit.batches import is_grouped, is_picture, reads_pictures, source_kinds, token_bytes
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.literals import literal
 from hypergen_compiler.emit.names import identifier
@@ -13,7 +16,7 @@ from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.program import Input, Program
 
-__all__ = ["data", "episodes", "items", "pictures", "sources"]
+__all__ = ["data", "episodes", "groups", "items", "loader", "pictures", "sources"]
 
 
 def data(program: Program, layout: ParameterLayout, plan: Plan) -> str:
@@ -52,7 +55,31 @@ def items(program: Program, layout: ParameterLayout, plan: Plan) -> str:
 
 def episodes(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     """What draws small datasets from all of the data."""
-    return render("episodes.py.j2", model=prose(program.model), header=header(program))
+    return render("episodes.py.j2", model=prose(program.model), header=header(program), grouped=is_grouped(plan))
+
+
+def groups(program: Program, layout: ParameterLayout, plan: Plan) -> str | None:
+    """What finds groups in data without labels, but for a statistical model: a mixture is not what it describes."""
+    if not is_grouped(plan):
+        return None
+    place = next((i for i, part in enumerate(plan.encoder) if part.kind != "label"), 0)
+    part = plan.encoder[place]
+    inputs = [value for value in program.entry(program.loss).inputs if value.is_tensor]
+    return render(
+        "groups.py.j2",
+        model=prose(program.model),
+        header=header(program),
+        place=place,
+        number=part.kind == "label",
+        tokens=part.kind == "tokens",
+        rows=part.rows if part.kind in ("label", "tokens") else math.prod(part.shape),
+        bounded=inputs[place].vocabulary is not None,
+    )
+
+
+def loader(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """What reads ahead by worker processes."""
+    return render("loader.py.j2", model=prose(program.model), header=header(program))
 
 
 def pictures(program: Program, layout: ParameterLayout, plan: Plan) -> str | None:

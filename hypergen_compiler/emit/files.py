@@ -6,7 +6,7 @@ import io
 
 import torch
 
-from hypergen_compiler.emit.data import data, episodes, items, pictures, sources
+from hypergen_compiler.emit.data import data, episodes, groups, items, loader, pictures, sources
 from hypergen_compiler.emit.export import export
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import hypernetwork
@@ -32,6 +32,8 @@ TRAINING_FILES = {
     "sources.py": sources,
     "items.py": items,
     "data.py": data,
+    "groups.py": groups,
+    "loader.py": loader,
     "episodes.py": episodes,
     "pictures.py": pictures,
     "export.py": export,

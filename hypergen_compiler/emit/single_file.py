@@ -28,6 +28,8 @@ ORDER = (
     "sources",
     "items",
     "data",
+    "groups",
+    "loader",
     "episodes",
     "export",
     "optimizer",

@@ -20,6 +20,7 @@ from hypergen_compiler.where import is_foreign, is_ours
 __all__ = ["is_reflected", "is_transparent", "location", "naming_frame", "targets"]
 
 TORCH = os.path.dirname(torch.__file__) + os.sep
+NORMS = os.path.join(TORCH, "nn", "modules", "batchnorm.py")
 TRANSPARENT_WRAPPERS = frozenset(
     "_call_impl _wrapped_call_impl inner decorate_context wrapper handle_torch_function checkpoint _fn apply fn".split()
 )
@@ -31,7 +32,12 @@ def is_torch(code: CodeType) -> bool:
 
 @cache
 def is_transparent(code: CodeType) -> bool:
-    """Whether a frame of this code is no scope: torch, the standard library, HyperGen itself, lambdas."""
+    """Whether a frame of this code is no scope: torch, the standard library, HyperGen itself, lambdas.
+
+    A batch normalisation counts its batches and normalises: that is a function, as it is in torch.
+    """
+    if code.co_filename == NORMS:
+        return code.co_name != "forward"
     return is_torch(code) or not is_foreign(code.co_filename) or code.co_name.startswith("<")
 
 

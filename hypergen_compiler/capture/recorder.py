@@ -218,6 +218,8 @@ class Recorder(TorchFunctionMode):
         path = self.paths.get(id(first))
         is_method = path is not None or code.co_varnames[:1] == ("self",)
         where = f"{frames.os.path.basename(code.co_filename)}:{code.co_firstlineno}"
+        if frames.is_torch(code):
+            where = f"torch.nn.{type(first).__name__}"
         scope = Scope(parent, code.co_name, type(first).__name__ if is_method else None, path, where, code=code)
         for argument in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
             self.name_argument(scope, argument, frame.f_locals.get(argument))

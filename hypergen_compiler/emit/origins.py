@@ -73,15 +73,20 @@ def pick(names: Any, results: list[Any], out: torch.fx.Node) -> str | None:
     return None
 
 
+def attribute(path: str | None) -> str | None:
+    """What a module's owner calls it; one of a list has the list's name."""
+    return next((part for part in reversed((path or "").split(".")) if part and not part.isdigit()), None)
+
+
 def layer_name(item: Item) -> str:
     """A name for a value that the user gave none: after the layer, or the operator."""
     if isinstance(item, Call):
         name = item.function.name
-        return name if len(name) < 14 else name.rpartition("_")[2]
-    layer = item.node.meta["layer"]
-    for part in reversed((layer or "").split(".")):
-        if part and not part.isdigit():
-            return part
+        words = [word for word in name.split("_") if word.isalpha()]
+        return attribute(item.region.scope.path) or (name if len(name) < 14 or not words else words[-1])
+    named = attribute(item.node.meta["layer"])
+    if named is not None:
+        return named
     name = item.node.meta["name"].split(".")
     short = name[-2] if name[-1] in ("__get__", "__set__") else name[-1]
     short = short.strip("_")

@@ -115,8 +115,13 @@ def mark_functions(region: Region, inlined: set[Any], keys: dict[int, Any]) -> N
             mark_functions(item, inlined, keys)
     calls = sum(1 for _ in region.nodes())
     wrapper = len(region.items) == 1 and isinstance(region.items[0], Region)
-    kept = calls >= SMALL_FUNCTION and not wrapper and not region.is_merged and keys[id(region)] not in inlined
+    kept = (calls >= SMALL_FUNCTION or is_norm(region, calls)) and not wrapper and not region.is_merged and keys[id(region)] not in inlined
     region.is_function = region.is_entry or kept
+
+
+def is_norm(region: Region, calls: int) -> bool:
+    """Whether a region is a batch normalisation of torch.nn that counts its batches."""
+    return region.scope is not None and region.scope.where.startswith("torch.nn.") and calls > 1
 
 
 class Folder:

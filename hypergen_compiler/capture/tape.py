@@ -38,7 +38,7 @@ class Scope:
     arguments: dict[Any, str] = field(default_factory=dict)
     returned: list[Any] = field(default_factory=list)
     keys: dict[Any, str] = field(default_factory=dict)
-    site: tuple[Scope, Any] | None = None
+    site: Written | None = None
     code: Any = None
 
     def inside(self, other: Scope) -> bool:
@@ -51,10 +51,14 @@ class Scope:
 
 
 class Written(NamedTuple):
-    """The names that the user's statement gives to a call's result, and the scope of that statement."""
+    """The names that the user's statement gives to a call's result, and the scope of that statement.
+
+    `turn` counts the results where they came to the statement one by one.
+    """
 
     scope: Scope
     names: Any
+    turn: int | None = None
 
 
 @dataclass(eq=False)
@@ -75,6 +79,7 @@ class Call:
     where: str | None = None
     mode: str | None = None
     reflected: bool = False
+    operands: dict[int | str, str] = field(default_factory=dict)
     iteration: Iteration | None = None
     tracked: bool = False
 

@@ -11,10 +11,10 @@ import torch.fx
 
 from hypergen_compiler.emit.flow import AFTER, Flow
 from hypergen_compiler.emit.names import identifier, snake
-from hypergen_compiler.emit.origins import layer_name, written_name
+from hypergen_compiler.emit.origins import is_layer, layer_name, operand_name, written_name
 from hypergen_compiler.emit.records import one_of
 from hypergen_compiler.fold import Call, Column, Loop, Operation, Part, Weight
-from hypergen_compiler.fold.items import walk
+from hypergen_compiler.fold.items import count_leaves
 from hypergen_compiler.ops.signatures import signature
 
 __all__ = ["Locals"]
@@ -124,13 +124,16 @@ class Locals:
         if position not in self.flow.root:
             return None
         reader = self.flow.body[self.flow.root[position]]
+        if isinstance(reader, Call):
+            return reader.region.scope.arguments.get(out)
         return written_name(self.flow.region, reader, reader.outs[0]) if len(reader.outs) == 1 else None
 
     def others(self, name: str | None, item: Any) -> list[str]:
         """What says how a value differs from a living one of its name: what made it, or what it was made from."""
         made = layer_name(item)
         if name is not None:
-            return [f"{made}_{name}"] if made != name else []
+            own = [made] if is_layer(item) else []
+            return [*own, f"{made}_{name}"] if made != name else []
         read = next((self.names[leaf] for leaf in map(self.flow.alias, item.leaves) if leaf in self.names), None)
         return [f"{read}_{made}"] if read not in (None, made, "_") else []
 
@@ -190,23 +193,20 @@ def parameter_name(item: Any, leaf: int) -> str:
 
 
 def operation_parameter(item: Operation, leaf: int) -> str:
+    named = operand_name(item, leaf)
+    if named is not None:
+        return named
     known = list(signature(item.node.meta["name"], item.node.target) or ())
     if item.node.meta["name"].startswith("Tensor.") and known[:1] and known[0][0] != "self":
         known.insert(0, ("self", None))
     count = 0
     for position, argument in enumerate(item.node.args):
-        count += size_of(argument)
+        count += count_leaves(argument)
         if leaf < count:
             fits = position < len(known) and len(known) >= len(item.node.args)
             return known[position][0] if fits and known[position][0] != "self" else "size"
     for name, argument in item.node.kwargs.items():
-        count += size_of(argument)
+        count += count_leaves(argument)
         if leaf < count:
             return name
     return "size"
-
-
-def size_of(argument: Any) -> int:
-    found: list[Any] = []
-    walk(argument, found.append)
-    return len(found)

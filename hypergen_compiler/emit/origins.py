@@ -6,10 +6,12 @@ from typing import Any
 
 import torch.fx
 
-from hypergen_compiler.fold.items import Call, Item, Operation, Region
+from hypergen_compiler.capture.statements import REST
+from hypergen_compiler.capture.tape import Written
+from hypergen_compiler.fold.items import Call, Item, Operation, Region, count_leaves, is_number
 from hypergen_compiler.program import project
 
-__all__ = ["layer_name", "written_name"]
+__all__ = ["is_layer", "layer_name", "operand_name", "written_name"]
 
 GENERIC = {
     "getitem": "part",
@@ -32,7 +34,7 @@ def written_name(region: Region, item: Item, out: torch.fx.Node) -> str | None:
     written = item.node.meta["written"]
     every = every_result(item)
     if written is not None and is_own(written.scope, region):
-        name = pick(written.names, every if out in every else [out], out)
+        name = pick(written, every if out in every else [out], out)
         if name:
             return name
     return outer_name(region, item.node.meta["scope"], out, several=True)
@@ -42,7 +44,7 @@ def outer_name(region: Region, scope: Any, out: torch.fx.Node, *, several: bool)
     """What the callers of the functions that return a value call it, from the innermost outwards."""
     while scope is not None and scope is not region.scope:
         if scope.site is not None and is_own(scope.site.scope, region):
-            name = pick(scope.site.names, scope.returned, out) if out in scope.returned else None
+            name = pick(scope.site, scope.returned, out) if out in scope.returned else None
             if name:
                 return name
         if several and out in scope.keys:
@@ -63,19 +65,44 @@ def is_own(scope: Any, region: Region) -> bool:
     return region.is_entry or scope.inside(region.scope)
 
 
-def pick(names: Any, results: list[Any], out: torch.fx.Node) -> str | None:
-    """The name of one of several results."""
+def pick(written: Written, results: list[Any], out: torch.fx.Node) -> str | None:
+    """The name of one of several results, or of the only one, which may be one of several that a statement takes."""
+    names = written.names
     if isinstance(names, str):
         return names if len(results) == 1 else None
-    if isinstance(names, list) and len(names) == len(results) and out in results:
-        name = names[results.index(out)]
-        return name if isinstance(name, str) else None
-    return None
+    if not isinstance(names, list) or out not in results:
+        return None
+    alone = len(results) == 1 and written.turn is not None
+    place = written.turn if alone else results.index(out)
+    is_complete = alone or len(names) == len(results) or (names[-1] == REST and len(names) <= len(results) + 1)
+    name = names[place] if is_complete and place < len(names) else None
+    return name if isinstance(name, str) and name not in (REST, "_") else None
 
 
 def attribute(path: str | None) -> str | None:
     """What a module's owner calls it; one of a list has the list's name."""
     return next((part for part in reversed((path or "").split(".")) if part and not part.isdigit()), None)
+
+
+def is_layer(item: Item) -> bool:
+    """Whether an item is the run of a module, so that its name is the user's."""
+    path = item.region.scope.path if isinstance(item, Call) else item.node.meta["layer"]
+    return attribute(path) is not None
+
+
+def operand_name(item: Operation, leaf: int) -> str | None:
+    """What the user calls the number that is an argument of an operation: `scale` for `x * self.scale`."""
+    call, count = item.node.meta["call"], 0
+    places = list(enumerate(item.node.args)) + list(item.node.kwargs.items())
+    for place, argument in places:
+        count += count_leaves(argument)
+        if leaf < count:
+            if not is_number(argument):
+                return None
+            if call.reflected or item.node.meta["name"].startswith("Tensor.__r"):
+                place = 1 - place
+            return call.operands.get(place)
+    return None
 
 
 def layer_name(item: Item) -> str:

@@ -24,6 +24,7 @@ __all__ = [
     "Part",
     "Region",
     "Weight",
+    "count_leaves",
     "identity",
     "is_call",
     "is_const",
@@ -237,6 +238,13 @@ def walk(value: Any, leaf: Callable[[Leaf], Any]) -> Any:
     if isinstance(value, dict):
         return ("dict", *((key, walk(item, leaf)) for key, item in value.items()))
     return identity(value)
+
+
+def count_leaves(argument: Any) -> int:
+    """How many leaves an argument has."""
+    found: list[Leaf] = []
+    walk(argument, found.append)
+    return len(found)
 
 
 def identity(value: Any) -> str:

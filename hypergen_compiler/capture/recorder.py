@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from types import FrameType
@@ -72,7 +71,7 @@ class Recorder(TorchFunctionMode):
         self.generator: torch.Tensor | None = None
         self.autocast = torch.is_autocast_enabled("cpu")
         self.scopes: dict[int, Scope] = {}
-        self.turns: Counter[tuple[Any, ...]] = Counter()
+        self.turns: dict[tuple[int, int], list[Scope]] = {}
         self.paths = {id(child): path for path, child in module.named_modules()}
         for name, parameter in module.named_parameters():
             self.see(parameter, Ref("parameter", name))
@@ -209,7 +208,7 @@ class Recorder(TorchFunctionMode):
         for position in range(len(chain) - 1, -1, -1):
             if not frames.is_transparent(chain[position].f_code):
                 scope = self.scope(chain, position, scope)
-        call.scope, call.written = scope, self.written(chain, scope)
+        call.scope, call.written = scope, self.written(chain, Scope(scope))
         call.operands = frames.argument_names(chain, is_method=call.name.startswith("Tensor."))
 
     def scope(self, chain: list[FrameType], position: int, parent: Scope) -> Scope:
@@ -226,7 +225,7 @@ class Recorder(TorchFunctionMode):
         scope = Scope(parent, code.co_name, type(first).__name__ if is_method else None, path, where, code=code)
         for argument in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
             self.name_argument(scope, argument, frame.f_locals.get(argument))
-        scope.site = self.written(chain[position + 1 :], parent)
+        scope.site = self.written(chain[position + 1 :], scope)
         self.scopes[id(frame)] = scope
         self.alive.append(frame)
         return scope
@@ -243,16 +242,20 @@ class Recorder(TorchFunctionMode):
                     scope.arguments.setdefault(self.refs[id(item)], name)
 
     def written(self, chain: list[FrameType], scope: Scope) -> Written | None:
-        """The statement that receives what `scope` computes."""
+        """The statement that receives what `scope`, which is inside of its function, computes."""
         found = frames.naming_frame(chain)
         if found is None or id(found[0]) not in self.scopes:
             return None
         frame, names, one_by_one = found
         if not (one_by_one and isinstance(names, list)):
             return Written(self.scopes[id(frame)], names)
-        place = (id(frame), frame.f_lasti, id(scope))
-        self.turns[place] += 1
-        return Written(self.scopes[id(frame)], names, (self.turns[place] - 1) % len(names))
+        receiver = self.scopes[id(frame)]
+        while scope.parent is not receiver:
+            scope = scope.parent
+        came = self.turns.setdefault((id(frame), frame.f_lasti), [])
+        if scope not in came:
+            came.append(scope)
+        return Written(receiver, names, came.index(scope) % len(names))
 
     def profile(self, frame: FrameType, event: str, value: Any) -> None:
         """Notes what a scope returns, for the order and the names of its results."""

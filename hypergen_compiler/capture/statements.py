@@ -22,13 +22,16 @@ class Statements(NamedTuple):
     """`targets`: what each expression is assigned to; `reflected`: operations of a number and something else.
 
     `operands`: the names of a call's or an operation's arguments, by position or keyword; `left`: the variable, or the
-    variable and its attribute, on the left of an operation; `unpacked`: the names that a variable is taken apart into.
+    variable and its attribute, on the left of an operation; `unpacked`: the names that a variable is taken apart into;
+    `copied`: a second name that a variable gets; `elements`: what loops call the elements of a list.
     """
 
     targets: dict[Span, Any]
     reflected: frozenset[Span]
     operands: dict[Span, dict[int | str, str]]
     left: dict[Span, tuple[str, ...]]
+    copied: dict[str, str]
+    elements: dict[str, str]
     unpacked: dict[str, list[Any]]
 
 
@@ -74,7 +77,7 @@ def syntax_tree(source: str) -> ast.Module | None:
 
 def read(tree: ast.Module) -> Statements:
     found: dict[Span, Any] = {}
-    reflected, operands, left, unpacked = [], {}, {}, {}
+    reflected, operands, left, copied, elements, unpacked = [], {}, {}, {}, {}, {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
             assign(found, node.value, names_of(node.targets[0]))
@@ -82,6 +85,10 @@ def read(tree: ast.Module) -> Statements:
                 found[span(node.targets[0])] = names_of(node.targets[0])
                 if isinstance(node.value, ast.Name):
                     unpacked[node.value.id] = names_of(node.targets[0])
+            elif isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Name):
+                copied[node.value.id] = node.targets[0].id
+        elif isinstance(node, ast.For | ast.comprehension):
+            name_elements(elements, node.iter, node.target)
         elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value:
             assign(found, node.value, names_of(node.target))
         elif isinstance(node, ast.AugAssign):
@@ -99,7 +106,23 @@ def read(tree: ast.Module) -> Statements:
                 reflected.append(span(node))
         elif isinstance(node, ast.Call):
             operands[span(node)] = named(arguments(node))
-    return Statements(found, frozenset(reflected), operands, left, unpacked)
+    return Statements(found, frozenset(reflected), operands, left, copied, elements, unpacked)
+
+
+def name_elements(found: dict[str, str], source: ast.expr, target: ast.expr) -> None:
+    """Notes what a loop calls the elements of the lists that it runs over, zipped, enumerated or reversed."""
+    if isinstance(source, ast.Name | ast.Attribute):
+        if isinstance(target, ast.Name) and target.id != "_":
+            found[names_of(source)] = target.id
+    elif isinstance(source, ast.Call) and isinstance(source.func, ast.Name):
+        parts = target.elts if isinstance(target, ast.Tuple) else []
+        if source.func.id == "enumerate" and len(parts) == 2 and source.args:
+            name_elements(found, source.args[0], parts[1])
+        elif source.func.id == "zip" and len(parts) == len(source.args):
+            for inner, part in zip(source.args, parts, strict=True):
+                name_elements(found, inner, part)
+        elif source.func.id in ("reversed", "list", "tuple") and source.args:
+            name_elements(found, source.args[0], target)
 
 
 def dotted(node: ast.expr) -> tuple[str, ...]:

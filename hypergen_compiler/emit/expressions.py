@@ -34,8 +34,11 @@ class Expressions:
         self.function, self.region, self.size_name = flow.function, flow.region, size_name
         self.gathered = {first: loop for loop in flow.loops for first in loop.gathered}
         self.lists = {out: first for loop in flow.loops for first, every in loop.gathered.items() for out in every}
-        rebound = {name for node, name in names.names.items() if node in flow.definitions}
-        self.rebound = rebound & set(names.arguments)
+        self.rebound: dict[str, int] = {}
+        for node, name in names.names.items():
+            if node in flow.definitions and name in names.arguments:
+                position = flow.root[flow.definitions[node]]
+                self.rebound[name] = min(position, self.rebound.get(name, position))
         self.sizes: dict[tuple[int, int], str] = {}
         self.device = self.find_device()
 
@@ -69,6 +72,14 @@ class Expressions:
                 if steps[: len(base)] == base:
                     return f"{reach(space, steps[len(base) :])}.device"
         return None
+
+    def is_before(self, position: int, statement: int) -> bool:
+        """Whether what stands at `position` is evaluated before a statement gives its name to a value."""
+        loop = self.flow.loop_at.get(statement)
+        carried_in = any(loop is not None and place[0] == "carried" for place in (loop.places.values() if loop else ()))
+        if loop is not None and (carried_in or self.flow.loop_at.get(position) is loop):
+            return self.flow.root[position] < loop.start
+        return self.flow.root[position] <= statement
 
     def expression(self, position: int) -> Expression:
         item = self.flow.body[position]
@@ -150,7 +161,9 @@ class Expressions:
             if (position, number) in self.locals.numbers:
                 return Expression(self.locals.numbers[position, number])
             if (position, number) in self.function.explained:
-                return self.size(*self.function.explained[position, number])
+                return self.power(position, *self.function.explained[position, number])
+            if (position, number) in self.function.inferred:
+                return literal_expression(-1)
             return self.number(leaf)
         if leaf in self.lists and self.flow.loop_at.get(position) is not self.gathered[self.lists[leaf]]:
             return Expression("")  # printed with the whole list
@@ -176,9 +189,14 @@ class Expressions:
             return Expression(scaled, ATOM if step == 1 else 12)
         return Expression(f"{scaled} {'+' if first > 0 else '-'} {abs(first)}", 11)
 
-    def size(self, place: int, dimension: int) -> Expression:
+    def power(self, position: int, place: int, dimension: int, power: float) -> Expression:
+        size = self.size(position, place, dimension)
+        return size if power == 1 else Expression(f"{size.text} ** {power}", 14)
+
+    def size(self, position: int, place: int, dimension: int) -> Expression:
+        """The size of an argument; one whose name is given to another value before `position` is read at the top."""
         name = self.argument_name(place)
-        if name not in self.rebound:
+        if name not in self.rebound or self.is_before(position, self.rebound[name]):
             return Expression(f"{name}.shape[{dimension}]")
         if (place, dimension) not in self.sizes:
             self.sizes[place, dimension] = self.locals.claim(f"{name}_size", [(-1, AFTER + 1)])

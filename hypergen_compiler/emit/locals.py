@@ -11,7 +11,7 @@ import torch.fx
 
 from hypergen_compiler.emit.flow import AFTER, Flow
 from hypergen_compiler.emit.names import identifier, snake
-from hypergen_compiler.emit.origins import is_layer, layer_name, operand_name, written_name
+from hypergen_compiler.emit.origins import copy_of, element_of, helper_name, is_layer, layer_name, operand_name, written_name
 from hypergen_compiler.emit.records import one_of
 from hypergen_compiler.fold import Call, Column, Loop, Operation, Part, Weight
 from hypergen_compiler.fold.items import count_leaves
@@ -97,25 +97,46 @@ class Locals:
 
     def name_values(self) -> None:
         flow = self.flow
+        wanted = {out: self.own_name(out) for out in flow.definitions if out not in flow.inlined}
         for out, position in sorted(flow.definitions.items(), key=lambda pair: pair[1]):
             if out in flow.inlined:
                 continue
             if not flow.uses[out] and out not in flow.carried:
                 self.names[out] = "_"
                 continue
-            item = flow.body[position]
-            name = written_name(flow.region, item, out)
-            follower = flow.starts.get(out)
-            if name is None and follower is not None:
-                name = written_name(flow.region, flow.body[flow.definitions[follower]], follower)
+            item, name = flow.body[position], wanted[out]
             self.recovered += name is not None
             loop = flow.carried.get(out)
             if name is None and loop is not None:
                 name = self.names.get(flow.alias(loop.carried[out]))
             if name is None and len(item.outs) > 1:
                 name = self.name_of_reader(out)
-            self.names[out] = self.claim(name or layer_name(item), flow.spans(out, position), self.others(name, item))
+            name = name or helper_name(flow.region, item, out)
+            wishes = [name or layer_name(item), *self.others(name, item)]
+            if len(wishes) > 1 and self.is_outlived(out, position, wanted):
+                copied = copy_of(flow.region, wishes[0])
+                wishes = [*([copied] if copied else []), *wishes[1:], wishes[0]]
+            self.names[out] = self.claim(wishes[0], flow.spans(out, position), wishes[1:])
             out.meta.setdefault("hint", self.names[out])
+
+    def own_name(self, out: Any) -> str | None:
+        """What the user calls a value, or that which a loop makes of it first."""
+        flow = self.flow
+        name = written_name(flow.region, flow.body[flow.definitions[out]], out)
+        follower = flow.starts.get(out)
+        if name is None and follower is not None:
+            name = written_name(flow.region, flow.body[flow.definitions[follower]], follower)
+        return name
+
+    def is_outlived(self, out: Any, position: int, wanted: dict[Any, str | None]) -> bool:
+        """Whether the user gives the name of a value to another while it is still needed, for a skip connection, say."""
+        if out in self.flow.carried or out in self.flow.starts or wanted[out] is None:
+            return False
+        born, end = self.flow.root[position], self.flow.last_use(out, position)
+        return any(
+            name == wanted[out] and born < self.flow.root[self.flow.definitions[other]] < end
+            for other, name in wanted.items()
+        )
 
     def name_of_reader(self, out: Any) -> str | None:
         """What the user calls that which is made from one of several results: `q`, where a part becomes `q` at once."""
@@ -161,6 +182,9 @@ class Locals:
         if column.kind in ("w", "state"):
             suffix = "_state" if column.kind == "state" else ""
             listed = str(column.prefix[-1]) if column.prefix and isinstance(column.values[0], int) else ""
+            known = element_of(self.flow.region, listed)
+            if known is not None:
+                return known + suffix
             return element_name(listed or self.class_word(loop, column)) + suffix
         if column.kind == "number":
             step, leaf = next(k for k, place in loop.places.items() if place[0] == "column" and place[1] is column)

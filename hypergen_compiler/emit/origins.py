@@ -6,12 +6,12 @@ from typing import Any
 
 import torch.fx
 
-from hypergen_compiler.capture.statements import REST
+from hypergen_compiler.capture.statements import REST, statements
 from hypergen_compiler.capture.tape import Written
 from hypergen_compiler.fold.items import Call, Item, Operation, Region, count_leaves, is_number
 from hypergen_compiler.program import project
 
-__all__ = ["is_layer", "layer_name", "operand_name", "written_name"]
+__all__ = ["copy_of", "element_of", "helper_name", "is_layer", "layer_name", "operand_name", "written_name"]
 
 GENERIC = {
     "getitem": "part",
@@ -28,16 +28,34 @@ GENERIC = {
 
 
 def written_name(region: Region, item: Item, out: torch.fx.Node) -> str | None:
-    """The variable that the user's own statement gives to a result, if that statement is in this function."""
+    """The variable that the user's own statement gives to a result, if that statement is in this function.
+
+    What a plain function, whose body stands here, calls a value inside, counts less than what its caller calls it.
+    """
     if isinstance(item, Call):
         return outer_name(region, item.region.scope, out, several=len(item.outs) > 1)
+    own = None if is_helped(region, item) else statement_name(region, item, out)
+    return own or outer_name(region, item.node.meta["scope"], out, several=True)
+
+
+def helper_name(region: Region, item: Item, out: torch.fx.Node) -> str | None:
+    """The variable of a plain function whose body stands in this one."""
+    return statement_name(region, item, out) if isinstance(item, Operation) and is_helped(region, item) else None
+
+
+def is_helped(region: Region, item: Operation) -> bool:
+    """Whether the statement that receives a result is one of a plain function that is called from this one."""
     written = item.node.meta["written"]
-    every = every_result(item)
-    if written is not None and is_own(written.scope, region):
-        name = pick(written, every if out in every else [out], out)
-        if name:
-            return name
-    return outer_name(region, item.node.meta["scope"], out, several=True)
+    scope = written.scope if written is not None else None
+    own = region.inner if region.is_entry else region.scope
+    return scope is not None and own is not None and scope is not own and scope.inside(own) and scope.owner is None
+
+
+def statement_name(region: Region, item: Operation, out: torch.fx.Node) -> str | None:
+    written, every = item.node.meta["written"], every_result(item)
+    if written is None or not is_own(written.scope, region):
+        return None
+    return pick(written, every if out in every else [out], out)
 
 
 def outer_name(region: Region, scope: Any, out: torch.fx.Node, *, several: bool) -> str | None:
@@ -77,6 +95,23 @@ def pick(written: Written, results: list[Any], out: torch.fx.Node) -> str | None
     is_complete = alone or len(names) == len(results) or (names[-1] == REST and len(names) <= len(results) + 1)
     name = names[place] if is_complete and place < len(names) else None
     return name if isinstance(name, str) and name not in (REST, "_") else None
+
+
+def copy_of(region: Region, name: str) -> str | None:
+    """The second name that the user's function gives to a variable: `residual = hidden_states`."""
+    code = code_of(region)
+    return statements(code).copied.get(name) if code is not None else None
+
+
+def element_of(region: Region, listed: str) -> str | None:
+    """What the user's function calls the elements of a list in a loop."""
+    code = code_of(region)
+    return statements(code).elements.get(listed) if code is not None else None
+
+
+def code_of(region: Region) -> Any:
+    scope = region.inner if region.is_entry else region.scope
+    return scope.code if scope is not None else None
 
 
 def attribute(path: str | None) -> str | None:

@@ -23,7 +23,10 @@ __all__ = ["argument_names", "is_reflected", "is_transparent", "location", "nami
 TORCH = os.path.dirname(torch.__file__) + os.sep
 NORMS = os.path.join(TORCH, "nn", "modules", "batchnorm.py")
 # Files of torch that only pass a call on to the recorder.
-DISPATCHING = frozenset(os.path.join(TORCH, *parts) for parts in (("overrides.py",), ("_tensor.py",), ("functional.py",), ("nn", "functional.py")))
+DISPATCHING = frozenset(
+    os.path.join(TORCH, *parts)
+    for parts in (("overrides.py",), ("_tensor.py",), ("functional.py",), ("nn", "functional.py"))
+)
 OPCODES_OF_CALLS = frozenset({"CALL", "PRECALL", "CALL_KW", "CALL_FUNCTION_EX"})
 TRANSPARENT_WRAPPERS = frozenset(
     "_call_impl _wrapped_call_impl inner decorate_context wrapper handle_torch_function checkpoint _fn apply fn".split()

@@ -10,6 +10,7 @@ import torch
 import torch.fx
 
 from hypergen_compiler.emit.flow import AFTER, Flow
+from hypergen_compiler.emit.formulas import PRODUCT, formula
 from hypergen_compiler.emit.literals import literal, tensor_literal
 from hypergen_compiler.emit.locals import Locals
 from hypergen_compiler.emit.records import Records, reach
@@ -19,7 +20,7 @@ from hypergen_compiler.fold import Call, Const, Constant, Weight
 from hypergen_compiler.fold.borders import is_within, relative_steps
 from hypergen_compiler.fold.items import is_const, is_number
 from hypergen_compiler.ops import ATOM, Expression, Invocation, parenthesized, print_call
-from hypergen_compiler.ops.expression import UNKNOWN, literal_expression
+from hypergen_compiler.ops.expression import UNARY, UNKNOWN, literal_expression
 from hypergen_compiler.ops.layers import print_rewritten
 from hypergen_compiler.program import Affine, Choice, Extent, Program, Ratio
 
@@ -44,6 +45,14 @@ class Expressions:
 
     def argument_name(self, place: int) -> str:
         return self.locals.names[self.region.arguments[place]]
+
+    def own_name(self, place: int) -> str:
+        """What an argument is called in the signature."""
+        return (
+            self.locals.arguments[place]
+            if self.region.arguments[place] in self.locals.copied
+            else self.argument_name(place)
+        )
 
     def find_device(self) -> str | None:
         """An expression for the device of what the function works on: of a tensor argument, else of a weight."""
@@ -170,6 +179,10 @@ class Expressions:
         leaf = self.flow.alias(leaf)
         if leaf in self.flow.inlined:
             return self.expression(self.flow.inlined[leaf])
+        if leaf in self.locals.copied:
+            own = self.locals.arguments[self.region.arguments.index(leaf)]
+            if self.is_before(position, self.rebound[own]):
+                return Expression(own, tensor=True)
         return self.tensor(leaf)
 
     def from_loop(self, place: tuple[Any, ...]) -> Expression:
@@ -219,7 +232,14 @@ class Expressions:
             if value == Choice(False, True):
                 return Expression("not training", 5)
             return Expression(f"{literal(value.training)} if training else {literal(value.evaluation)}", 1)
-        return literal_expression(value)
+        meant = formula(abs(value)) if isinstance(value, float) else None
+        if meant is None:
+            return literal_expression(value)
+        text, precedence = meant
+        if value > 0:
+            return Expression(text, precedence, value)
+        inner = text if precedence > UNARY or precedence == PRODUCT else f"({text})"
+        return Expression(f"-{inner}", min(precedence, UNARY), value)
 
     def tensor(self, leaf: Any) -> Expression:
         if leaf in self.locals.names:

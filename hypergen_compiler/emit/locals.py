@@ -11,7 +11,15 @@ import torch.fx
 
 from hypergen_compiler.emit.flow import AFTER, Flow
 from hypergen_compiler.emit.names import identifier, snake
-from hypergen_compiler.emit.origins import copy_of, element_of, helper_name, is_layer, layer_name, operand_name, written_name
+from hypergen_compiler.emit.origins import (
+    copy_of,
+    element_of,
+    helper_name,
+    is_layer,
+    layer_name,
+    operand_name,
+    written_name,
+)
 from hypergen_compiler.emit.records import one_of
 from hypergen_compiler.fold import Call, Column, Loop, Operation, Part, Weight
 from hypergen_compiler.fold.items import count_leaves
@@ -19,13 +27,16 @@ from hypergen_compiler.ops.signatures import signature
 
 __all__ = ["Locals"]
 
-BANNED = frozenset({"w", "state", "training", "device", "n", "F", "torch", "Tensor", "_"})
+BANNED = frozenset({"w", "state", "training", "device", "n", "F", "torch", "math", "Tensor", "_"})
 SHORT_FORMS = {"self_": "x", "input_": "x"}
 Span = tuple[float, float]
 
 
 class Locals:
-    """`names` maps tensors to variables, `arguments` and `numbers` are the parameter names of the function."""
+    """`names` maps tensors to variables, `arguments` and `numbers` are the parameter names of the function.
+
+    `copied` are arguments that get a second name first of all, as in `residual = x`.
+    """
 
     def __init__(self, flow: Flow, taken: set[str]):
         self.flow, self.function = flow, flow.function
@@ -33,7 +44,9 @@ class Locals:
         self.used: dict[str, list[Span]] = defaultdict(list)
         self.names: dict[Any, str] = {}
         self.lists: dict[Any, str] = {}
+        self.copied: dict[Any, str] = {}
         self.recovered = 0
+        self.wanted = {out: self.own_name(out) for out in flow.definitions if out not in flow.inlined}
         self.name_arguments()
         self.numbers = self.name_numbers()
         self.name_values()
@@ -72,9 +85,24 @@ class Locals:
                 wanted = "_".join(part for part in leaf[1].split(".")[-2:] if not part.isdigit())
             if wanted is None and isinstance(leaf, torch.fx.Node):
                 wanted = leaf.meta.get("hint")
-            self.names[leaf] = self.claim(wanted or "x", [(-1, self.flow.last_use(leaf, -1))])
+            copied = self.kept_copy(leaf, wanted)
+            life = (-1, self.flow.last_use(leaf, -1))
+            self.names[leaf] = self.claim(wanted or "x", [] if copied else [life])
             self.used[self.names[leaf]].append((-1, -0.5))  # parameters differ even where their lives do not overlap
+            if copied:
+                self.copied[leaf] = self.claim(copied, [life])
         self.arguments = [self.names[leaf] for leaf in self.signature_leaves()]
+        self.names |= self.copied
+
+    def kept_copy(self, leaf: Any, name: str | None) -> str | None:
+        """A second name that the user gives to an argument whose own goes to other values while it is needed."""
+        if name is None or not isinstance(leaf, torch.fx.Node):
+            return None
+        taken = [out for out, other in self.wanted.items() if other == name]
+        born = sorted(self.flow.root[self.flow.definitions[out]] for out in taken)
+        if len(born) < 2 or born[1] >= self.flow.last_use(leaf, -1):
+            return None
+        return copy_of(self.flow.region, name)
 
     def signature_leaves(self) -> list[Any]:
         """All tensor inputs of an entry point, used or not; the arguments of any other function."""
@@ -97,14 +125,13 @@ class Locals:
 
     def name_values(self) -> None:
         flow = self.flow
-        wanted = {out: self.own_name(out) for out in flow.definitions if out not in flow.inlined}
         for out, position in sorted(flow.definitions.items(), key=lambda pair: pair[1]):
             if out in flow.inlined:
                 continue
             if not flow.uses[out] and out not in flow.carried:
                 self.names[out] = "_"
                 continue
-            item, name = flow.body[position], wanted[out]
+            item, name = flow.body[position], self.wanted[out]
             self.recovered += name is not None
             loop = flow.carried.get(out)
             if name is None and loop is not None:
@@ -113,7 +140,7 @@ class Locals:
                 name = self.name_of_reader(out)
             name = name or helper_name(flow.region, item, out)
             wishes = [name or layer_name(item), *self.others(name, item)]
-            if len(wishes) > 1 and self.is_outlived(out, position, wanted):
+            if len(wishes) > 1 and self.is_outlived(out, position):
                 copied = copy_of(flow.region, wishes[0])
                 wishes = [*([copied] if copied else []), *wishes[1:], wishes[0]]
             self.names[out] = self.claim(wishes[0], flow.spans(out, position), wishes[1:])
@@ -128,14 +155,14 @@ class Locals:
             name = written_name(flow.region, flow.body[flow.definitions[follower]], follower)
         return name
 
-    def is_outlived(self, out: Any, position: int, wanted: dict[Any, str | None]) -> bool:
+    def is_outlived(self, out: Any, position: int) -> bool:
         """Whether the user gives the name of a value to another while it is still needed, for a skip connection, say."""
-        if out in self.flow.carried or out in self.flow.starts or wanted[out] is None:
+        if out in self.flow.carried or out in self.flow.starts or self.wanted[out] is None:
             return False
         born, end = self.flow.root[position], self.flow.last_use(out, position)
         return any(
-            name == wanted[out] and born < self.flow.root[self.flow.definitions[other]] < end
-            for other, name in wanted.items()
+            name == self.wanted[out] and born < self.flow.root[self.flow.definitions[other]] < end
+            for other, name in self.wanted.items()
         )
 
     def name_of_reader(self, out: Any) -> str | None:

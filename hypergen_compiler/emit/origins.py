@@ -7,7 +7,7 @@ from typing import Any
 import torch.fx
 
 from hypergen_compiler.capture.statements import REST, statements
-from hypergen_compiler.capture.tape import Written
+from hypergen_compiler.capture.tape import Scope, Written
 from hypergen_compiler.fold.items import Call, Item, Operation, Region, count_leaves, is_number
 from hypergen_compiler.program import project
 
@@ -30,12 +30,15 @@ GENERIC = {
 def written_name(region: Region, item: Item, out: torch.fx.Node) -> str | None:
     """The variable that the user's own statement gives to a result, if that statement is in this function.
 
-    What a plain function, whose body stands here, calls a value inside, counts less than what its caller calls it.
+    Of functions whose bodies stand in this one, what their caller calls a result counts more than what they call it.
     """
     if isinstance(item, Call):
         return outer_name(region, item.region.scope, out, several=len(item.outs) > 1)
-    own = None if is_helped(region, item) else statement_name(region, item, out)
-    return own or outer_name(region, item.node.meta["scope"], out, several=True)
+    written = item.node.meta["written"]
+    own = statement_name(region, item, out)
+    if written is not None and written.scope is own_scope(region):
+        return own
+    return outer_name(region, item.node.meta["scope"], out, several=True) or (None if is_helped(region, item) else own)
 
 
 def helper_name(region: Region, item: Item, out: torch.fx.Node) -> str | None:
@@ -46,9 +49,16 @@ def helper_name(region: Region, item: Item, out: torch.fx.Node) -> str | None:
 def is_helped(region: Region, item: Operation) -> bool:
     """Whether the statement that receives a result is one of a plain function that is called from this one."""
     written = item.node.meta["written"]
-    scope = written.scope if written is not None else None
-    own = region.inner if region.is_entry else region.scope
-    return scope is not None and own is not None and scope is not own and scope.inside(own) and scope.owner is None
+    return written is not None and is_helper(region, written.scope)
+
+
+def is_helper(region: Region, scope: Scope) -> bool:
+    own = own_scope(region)
+    return own is not None and scope is not own and scope.inside(own) and scope.owner is None
+
+
+def own_scope(region: Region) -> Scope | None:
+    return region.inner if region.is_entry else region.scope
 
 
 def statement_name(region: Region, item: Operation, out: torch.fx.Node) -> str | None:
@@ -59,16 +69,17 @@ def statement_name(region: Region, item: Operation, out: torch.fx.Node) -> str |
 
 
 def outer_name(region: Region, scope: Any, out: torch.fx.Node, *, several: bool) -> str | None:
-    """What the callers of the functions that return a value call it, from the innermost outwards."""
+    """What the callers of the functions that return a value call it; the outermost of them that names it decides."""
+    found = None
     while scope is not None and scope is not region.scope:
-        if scope.site is not None and is_own(scope.site.scope, region):
-            name = pick(scope.site, scope.returned, out) if out in scope.returned else None
-            if name:
-                return name
-        if several and out in scope.keys:
-            return scope.keys[out]
+        site = scope.site
+        if site is not None and is_own(site.scope, region) and not is_helper(region, site.scope):
+            name = pick(site, scope.returned, out) if out in scope.returned else None
+            found = name or found
+        if found is None and several and out in scope.keys:
+            found = scope.keys[out]
         scope = scope.parent
-    return None
+    return found
 
 
 def every_result(item: Operation) -> list[torch.fx.Node]:
@@ -110,7 +121,7 @@ def element_of(region: Region, listed: str) -> str | None:
 
 
 def code_of(region: Region) -> Any:
-    scope = region.inner if region.is_entry else region.scope
+    scope = own_scope(region)
     return scope.code if scope is not None else None
 
 

@@ -96,7 +96,7 @@ def recorded_functions(program: Program) -> set[CodeType]:
             for node in graph.nodes:
                 scope = node.meta.get("scope")
                 while scope is not None and scope.code is not None:
-                    if not scope.where.startswith("torch.nn."):
+                    if not scope.where.startswith("torch."):
                         found.add(scope.code)
                     scope = scope.parent
     return found

@@ -21,6 +21,7 @@ from hypergen_compiler.where import is_foreign, is_ours
 __all__ = ["argument_names", "is_reflected", "is_transparent", "location", "naming_frame", "targets", "unpacked_names"]
 
 TORCH = os.path.dirname(torch.__file__) + os.sep
+DISTRIBUTIONS = os.path.join(TORCH, "distributions") + os.sep
 NORMS = os.path.join(TORCH, "nn", "modules", "batchnorm.py")
 # Files of torch that only pass a call on to the recorder.
 DISPATCHING = frozenset(
@@ -41,10 +42,13 @@ def is_torch(code: CodeType) -> bool:
 def is_transparent(code: CodeType) -> bool:
     """Whether a frame of this code is no scope: torch, the standard library, HyperGen itself, lambdas.
 
-    A batch normalisation counts its batches and normalises: that is a function, as it is in torch.
+    A batch normalisation counts its batches and normalises: that is a function, as it is in torch; so are the methods of
+    torch's distributions.
     """
     if code.co_filename == NORMS:
         return code.co_name != "forward"
+    if code.co_filename.startswith(DISTRIBUTIONS):
+        return code.co_name.startswith("<")
     return is_torch(code) or not is_foreign(code.co_filename) or code.co_name.startswith("<")
 
 

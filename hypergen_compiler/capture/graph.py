@@ -129,13 +129,15 @@ class Builder:
         ):
             return call.args
         storages = {self.tape.storages[source], inner.args[0].meta["storage"]}
-        alone = self.readings[source] == 1 and inner.meta["grad"] == call.grad and not storages & self.written
+        scopes = (call.scope, inner.meta["scope"])
+        beside = scopes[0] is scopes[1] or getattr(scopes[0], "parent", 0) is getattr(scopes[1], "parent", 1)
+        alone = beside and self.readings[source] == 1 and inner.meta["grad"] == call.grad and not storages & self.written
         return (inner.args[0], *call.args[1:]) if alone else call.args
 
     def changes_nothing(self, call: Call, made: Ref) -> bool:
         """Whether a call gives its own argument again: multiplied by 1, in the same shape, in the same order."""
         source = call.args[0] if call.args else None
-        if not isinstance(source, Ref) or (source.kind, made.kind) != ("value", "value") or call.kwargs:
+        if not isinstance(source, Ref) or source.kind not in ("value", "input") or made.kind != "value" or call.kwargs:
             return False
         kept = self.tape.shapes[source] == self.tape.shapes[made] and self.tape.dtypes[source] == self.tape.dtypes[made]
         storages = {self.tape.storages[source], self.tape.storages[made]}
@@ -143,7 +145,7 @@ class Builder:
             return False
         short, others = call.name.removeprefix("Tensor.").strip("_"), call.args[1:]
         if short in ("mul", "div", "truediv", "pow"):
-            return len(others) == 1 and type(others[0]) in (int, float) and others[0] == 1
+            return source.kind == "value" and len(others) == 1 and type(others[0]) in (int, float) and others[0] == 1
         if short == "permute":
             order = others[0] if len(others) == 1 else others
             return list(order) == list(range(len(self.tape.shapes[source])))
@@ -176,6 +178,7 @@ class Builder:
         for scope in self.scopes.values():
             scope.arguments = self.renamed(scope.arguments)
             scope.keys = self.renamed(scope.keys)
+            scope.outline = [tuple(self.history.get(ref, ())) for ref in scope.outline]
             scope.returned = [node for ref in scope.returned for node in self.history.get(ref, ())]
 
     def renamed(self, names: dict[Any, str]) -> dict[Any, str]:

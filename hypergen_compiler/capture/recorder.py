@@ -221,7 +221,8 @@ class Recorder(TorchFunctionMode):
         is_method = path is not None or code.co_varnames[:1] == ("self",)
         where = f"{frames.os.path.basename(code.co_filename)}:{code.co_firstlineno}"
         if frames.is_torch(code):
-            where = f"torch.nn.{type(first).__name__}"
+            where = "torch.nn" if code.co_filename == frames.NORMS else "torch.distributions"
+            where += f".{type(first).__name__}" if is_method else ""
         scope = Scope(parent, code.co_name, type(first).__name__ if is_method else None, path, where, code=code)
         for argument in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
             self.name_argument(scope, argument, frame.f_locals.get(argument))
@@ -262,6 +263,8 @@ class Recorder(TorchFunctionMode):
         if event != "return" or value is None or id(frame) not in self.scopes:
             return
         scope = self.scopes[id(frame)]
+        elements = value if isinstance(value, tuple | list) else [value]
+        scope.outline = [self.refs.get(id(item)) if isinstance(item, torch.Tensor) else None for item in elements]
         scope.returned = [self.refs[id(tensor)] for tensor in tensors(value) if id(tensor) in self.refs]
         if isinstance(value, dict):
             items: Iterable[tuple[Any, Any]] = value.items()

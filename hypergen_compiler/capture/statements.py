@@ -86,7 +86,7 @@ def read(tree: ast.Module) -> Statements:
                 if isinstance(node.value, ast.Name):
                     unpacked[node.value.id] = names_of(node.targets[0])
             elif isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Name):
-                copied[node.value.id] = node.targets[0].id
+                copied.setdefault(node.value.id, node.targets[0].id)
         elif isinstance(node, ast.For | ast.comprehension):
             name_elements(elements, node.iter, node.target)
         elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value:

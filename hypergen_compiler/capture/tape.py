@@ -26,6 +26,8 @@ class Ref(NamedTuple):
 class Scope:
     """One call of one of the user's functions; `arguments` and `returned` name the tensors that went in and out.
 
+    `outline` has an element for each that a caller can give a name to: its tensors, none for what is no tensor itself.
+
     `path` is the module that the function is a method of, None for a plain function. `site` is where the caller puts
     the result: the scope that it runs in and the names there.
     """
@@ -37,6 +39,7 @@ class Scope:
     where: str = ""
     arguments: dict[Any, str] = field(default_factory=dict)
     returned: list[Any] = field(default_factory=list)
+    outline: list[Any] = field(default_factory=list)
     keys: dict[Any, str] = field(default_factory=dict)
     site: Written | None = None
     code: Any = None

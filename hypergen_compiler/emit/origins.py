@@ -65,7 +65,7 @@ def statement_name(region: Region, item: Operation, out: torch.fx.Node) -> str |
     written, every = item.node.meta["written"], every_result(item)
     if written is None or not is_own(written.scope, region):
         return None
-    return pick(written, every if out in every else [out], out)
+    return pick(written, [(result,) for result in (every if out in every else [out])], out)
 
 
 def outer_name(region: Region, scope: Any, out: torch.fx.Node, *, several: bool) -> str | None:
@@ -74,7 +74,7 @@ def outer_name(region: Region, scope: Any, out: torch.fx.Node, *, several: bool)
     while scope is not None and scope is not region.scope:
         site = scope.site
         if site is not None and is_own(site.scope, region) and not is_helper(region, site.scope):
-            name = pick(site, scope.returned, out) if out in scope.returned else None
+            name = pick(site, scope.outline, out)
             found = name or found
         if found is None and several and out in scope.keys:
             found = scope.keys[out]
@@ -94,15 +94,15 @@ def is_own(scope: Any, region: Region) -> bool:
     return region.is_entry or scope.inside(region.scope)
 
 
-def pick(written: Written, results: list[Any], out: torch.fx.Node) -> str | None:
+def pick(written: Written, results: list[tuple[Any, ...]], out: torch.fx.Node) -> str | None:
     """The name of one of several results, or of the only one, which may be one of several that a statement takes."""
-    names = written.names
+    names, found = written.names, next((k for k, nodes in enumerate(results) if out in nodes), None)
     if isinstance(names, str):
-        return names if len(results) == 1 else None
-    if not isinstance(names, list) or out not in results:
+        return names if len(results) == 1 and found == 0 else None
+    if not isinstance(names, list) or found is None:
         return None
     alone = len(results) == 1 and written.turn is not None
-    place = written.turn if alone else results.index(out)
+    place = written.turn if alone else found
     is_complete = alone or len(names) == len(results) or (names[-1] == REST and len(names) <= len(results) + 1)
     name = names[place] if is_complete and place < len(names) else None
     return name if isinstance(name, str) and name not in (REST, "_") else None

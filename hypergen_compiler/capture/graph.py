@@ -130,8 +130,10 @@ class Builder:
             return call.args
         storages = {self.tape.storages[source], inner.args[0].meta["storage"]}
         scopes = (call.scope, inner.meta["scope"])
-        beside = scopes[0] is scopes[1] or getattr(scopes[0], "parent", 0) is getattr(scopes[1], "parent", 1)
-        alone = beside and self.readings[source] == 1 and inner.meta["grad"] == call.grad and not storages & self.written
+        beside = scopes[0] is scopes[1] or (None not in scopes and scopes[0].is_beside(scopes[1]))
+        alone = (
+            beside and self.readings[source] == 1 and inner.meta["grad"] == call.grad and not storages & self.written
+        )
         return (inner.args[0], *call.args[1:]) if alone else call.args
 
     def changes_nothing(self, call: Call, made: Ref) -> bool:

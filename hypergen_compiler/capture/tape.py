@@ -52,6 +52,10 @@ class Scope:
             scope = scope.parent
         return False
 
+    def is_beside(self, other: Scope) -> bool:
+        """Whether one function calls both, which are the same function."""
+        return self.parent is other.parent and self.code is other.code
+
 
 class Written(NamedTuple):
     """The names that the user's statement gives to a call's result, and the scope of that statement.

@@ -29,6 +29,7 @@ __all__ = ["Locals"]
 
 BANNED = frozenset({"w", "state", "training", "device", "n", "F", "torch", "math", "Tensor", "_"})
 SHORT_FORMS = {"self_": "x", "input_": "x"}
+LONGEST_CHAIN = 3  # calls from one of several results to what the user gives a name to
 Span = tuple[float, float]
 
 
@@ -137,7 +138,7 @@ class Locals:
             if name is None and loop is not None:
                 name = self.names.get(flow.alias(loop.carried[out]))
             if name is None and len(item.outs) > 1:
-                name = self.name_of_reader(out)
+                name = self.name_of_reader(out) or inner_name(item, out)
             name = name or helper_name(flow.region, item, out)
             wishes = [name or layer_name(item), *self.others(name, item)]
             if len(wishes) > 1 and self.is_outlived(out, position):
@@ -167,14 +168,20 @@ class Locals:
 
     def name_of_reader(self, out: Any) -> str | None:
         """What the user calls that which is made from one of several results: `q`, where a part becomes `q` at once."""
-        readers = self.flow.uses[out]
-        position = readers[0][0] if len(readers) == 1 else AFTER
-        if position not in self.flow.root:
-            return None
-        reader = self.flow.body[self.flow.root[position]]
-        if isinstance(reader, Call):
-            return reader.region.scope.arguments.get(out)
-        return written_name(self.flow.region, reader, reader.outs[0]) if len(reader.outs) == 1 else None
+        for _ in range(LONGEST_CHAIN):
+            readers = self.flow.uses[out]
+            position = readers[0][0] if len(readers) == 1 else AFTER
+            if position not in self.flow.root:
+                return None
+            reader = self.flow.body[self.flow.root[position]]
+            if isinstance(reader, Call):
+                return reader.region.scope.arguments.get(out)
+            if len(reader.outs) != 1:
+                return None
+            (out,) = reader.outs
+            if self.wanted.get(out) is not None:
+                return self.wanted[out]
+        return None
 
     def others(self, name: str | None, item: Any) -> list[str]:
         """What says how a value differs from a living one of its name: what made it, or what it was made from."""
@@ -225,6 +232,13 @@ class Locals:
             if place[0] == "column" and place[1] is column and isinstance(item, Call):
                 return snake(item.region.scope.owner or item.function.name).rpartition("_")[2]
         return "part"
+
+
+def inner_name(item: Any, out: Any) -> str | None:
+    """What a called function itself calls one of its results."""
+    if not isinstance(item, Call):
+        return None
+    return item.function.model.results[item.outs.index(out)].meta.get("hint")
 
 
 def element_name(listed: str) -> str:

@@ -118,7 +118,8 @@ def function_text(printed: PrintedFunction, gained: Collection[str], records: di
     """A function; `gained` are the matrices that may come as `Gained`."""
     function = printed.function
     parameters = ", ".join(annotated(printed, place, gained, records) for place in range(len(printed.parameters)))
-    lines = [f"def {function.name}({parameters}){result_annotation(function)}:"]
+    lines = ["@torch.no_grad()"] if function.entry is not None and not function.model.grad else []
+    lines += [f"def {function.name}({parameters}){result_annotation(function)}:"]
     lines.append(f'    """{docstring(printed)}"""')
     lines += [f"    {line}" for line in printed.body] or ["    pass"]
     return "\n".join(lines)

@@ -38,6 +38,8 @@ def reported() -> Iterator[None]:
             yield
         except HyperGenError as error:
             raise refused(error) from None
+        except BrokenPipeError:  # nobody reads on, which is no failure
+            raise
         except OSError as error:  # of a file that no stage knows better
             what = f"{error.filename or 'a file'} cannot be read or written: {error.strerror or error}"
             remedy = "See to it that this file is there, its folder has room, and you have the right to use it."

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.interrupted import aside, beside, put_back, remove, remove_abandoned
@@ -45,14 +46,15 @@ def check_target(out: Path, *, force: bool) -> None:
 
 def check_contents(folder: Path, name: str) -> None:
     """Refuses, as `check_target` does, to lose what a user has in a folder that is called `name`."""
-    try:
-        manifest = read_manifest(folder)
-    except HyperGenError:
-        manifest = {"files": {}}
-    try:
-        unknown, edited = unknown_files(folder, manifest), edited_files(folder, manifest)
-    except OSError as error:
-        raise unwritable(folder, f"cannot be read: {error.strerror}") from error
+    manifest: Mapping[str, Any] | None = None
+    unknown: list[str] = []
+    edited: list[str] = []
+    while manifest != (found := manifest_in(folder)):  # again if another compiler has just put its package there
+        manifest = found
+        try:
+            unknown, edited = unknown_files(folder, manifest), edited_files(folder, manifest)
+        except OSError as error:
+            raise unwritable(folder, f"cannot be read: {error.strerror}") from error
     if unknown:
         raise HyperGenError(
             "HG502",
@@ -65,6 +67,13 @@ def check_contents(folder: Path, name: str) -> None:
             f"{listed(edited)} in {name} changed since HyperGen wrote the folder",
             remedy="`hypergen update` keeps your edits, and so does another folder; with `--force` they are lost.",
         )
+
+
+def manifest_in(folder: Path) -> Mapping[str, Any]:
+    try:
+        return read_manifest(folder)
+    except HyperGenError:
+        return {"files": {}}
 
 
 @contextmanager

@@ -31,22 +31,23 @@ class Ended(NamedTuple):
 
 def in_child(work: Callable[[], str], scratch: Path) -> Ended:
     """What `work` returns when it is done in a forked process, whose temporary files lie in `scratch`."""
-    answer = scratch / "answer.txt"
-    answer.write_text("")
+    answer, question = os.pipe()
     child = os.fork()
     if not child:
         status = 70
         try:
             torch.set_num_threads(1)  # a pool of threads does not survive a fork
             tempfile.tempdir = str(scratch)
-            descriptor = os.open(answer, os.O_WRONLY)
-            os.write(descriptor, work().encode())
+            os.write(question, work().encode())
             status = 0
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(status)
-    return Ended(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), answer.read_text())
+    os.close(question)
+    with open(answer) as text:
+        said = text.read()
+    return Ended(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said)
 
 
 def events(work: Callable[[], object], scratch: Path) -> list[str]:
@@ -96,5 +97,6 @@ def give_up_rights() -> None:
     library = ctypes.CDLL(None, use_errno=True)
     assert library.capget(header, data) == 0
     for capability in BYPASSES:
-        data[0] &= ~(1 << capability)
+        data[0] &= ~(1 << capability)  # those in effect
+        data[1] &= ~(1 << capability)  # and those that could be
     assert library.capset(header, data) == 0

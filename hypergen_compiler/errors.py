@@ -44,6 +44,7 @@ CODES: dict[str, str] = {
     "HG504": "the folder is not a package that HyperGen wrote",
     "HG505": "what HyperGen wrote is no longer known, which a copy or a merge has to start from",
     "HG506": "a tool that is needed is not installed or fails",
+    "HG507": "a file outside the package, such as a temporary one, cannot be read or written",
     "HG601": "the emitted package does not agree with the model",
     "HG602": "the emitted package fails to import or run",
     "HG603": "the model cannot be rebuilt from the manifest",

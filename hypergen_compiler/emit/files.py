@@ -16,7 +16,20 @@ from hypergen_compiler.emit.objective import objective
 from hypergen_compiler.emit.package_tests import package_tests
 from hypergen_compiler.emit.processes import processes
 from hypergen_compiler.emit.text import prose, render
-from hypergen_compiler.emit.train import checkpoint, log, optimizer, samples, train, training
+from hypergen_compiler.emit.train import (
+    checkpoint,
+    curves,
+    dependence,
+    faults,
+    learner,
+    log,
+    optimizer,
+    samples,
+    settings,
+    storage,
+    train,
+    training,
+)
 from hypergen_compiler.emit.weights import all_records, needs_file, weights
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
@@ -36,10 +49,16 @@ TRAINING_FILES = {
     "loader.py": loader,
     "episodes.py": episodes,
     "pictures.py": pictures,
-    "export.py": export,
-    "optimizer.py": optimizer,
+    "storage.py": storage,
     "checkpoint.py": checkpoint,
+    "export.py": export,
+    "settings.py": settings,
+    "optimizer.py": optimizer,
+    "faults.py": faults,
+    "dependence.py": dependence,
+    "learner.py": learner,
     "log.py": log,
+    "curves.py": curves,
     "samples.py": samples,
     "training.py": training,
     "train.py": train,

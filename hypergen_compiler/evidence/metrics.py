@@ -5,45 +5,66 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["coverage", "diversity", "frechet", "precision_recall", "radii", "shares", "total_variation"]
+__all__ = ["covered", "diversity", "frechet", "precision", "radii", "recall", "shares", "total_variation"]
+
+NEIGHBOUR = 3  # the one whose distance is an item's radius
 
 
-def frechet(real: Tensor, generated: Tensor) -> float:
-    """|m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)) of two sets of features [n, d] (arXiv 1706.08500)."""
+def frechet(real: Tensor, generated: Tensor, weights: Tensor | None = None) -> float:
+    """|m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)) of two sets of features [n, d] (arXiv 1706.08500).
+
+    `weights` [n] tell how much each real item counts.
+    """
     real, generated = real.double(), generated.double()
-    difference = real.mean(0) - generated.mean(0)
-    ours, theirs = torch.cov(real.T), torch.cov(generated.T)
+    mean, ours = moments(real, torch.ones(len(real)) if weights is None else weights)
+    theirs = torch.cov(generated.T)
     values, vectors = torch.linalg.eigh(ours)
     root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
     # (C C')^(1/2) has the trace of (C^(1/2) C' C^(1/2))^(1/2), which is symmetric.
     shared = torch.linalg.eigvalsh(root @ theirs @ root).clamp_min(0).sqrt().sum()
-    return (difference.square().sum() + ours.trace() + theirs.trace() - 2 * shared).item()
+    difference = (mean - generated.mean(0)).square().sum()
+    return (difference + ours.trace() + theirs.trace() - 2 * shared).item()
 
 
-def radii(features: Tensor, k: int = 3) -> Tensor:
-    """The distance of each of n items to its k-th nearest other, [n, d] -> [n]; k is lowered for fewer items."""
-    k = min(k, len(features) - 1)
+def moments(features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted mean [d] and covariance [d, d], the latter unbiased."""
+    part = (weights.double() / weights.double().sum()).unsqueeze(1)
+    mean = (part * features).sum(0)
+    centered = features - mean
+    return mean, (part * centered).T @ centered / (1 - part.square().sum())
+
+
+def radii(features: Tensor) -> Tensor:
+    """The distance of each of n items to its NEIGHBOUR-th nearest other, or the furthest of fewer, [n, d] -> [n]"""
+    k = min(NEIGHBOUR, len(features) - 1)
     return torch.cdist(features, features).kthvalue(k + 1, dim=1).values
 
 
-def coverage(points: Tensor, support: Tensor, reach: Tensor) -> Tensor:
-    """Which of n points lie within `reach` [m] of an item of `support` [m, d], [n, d] -> bool [n]"""
-    return (torch.cdist(points, support) <= reach).any(1)
+def covered(points: Tensor, support: Tensor) -> Tensor:
+    """Which of n points lie within the radius of an item of `support` [m, d], [n, d] -> bool [n]
 
-
-def precision_recall(real: Tensor, generated: Tensor, k: int = 3) -> tuple[float, float]:
-    """The part of what is generated that lies among real items, and of real items among generated ones.
-
-    "Among" is within the distance of some item's k-th nearest neighbour (arXiv 1904.06991). Both depend on the number
-    of items, so only sets of the same sizes compare.
+    Items that are repeated in `support` count once, or their radius would be zero.
     """
-    precision = coverage(generated, real, radii(real, k))
-    recall = coverage(real, generated, radii(generated, k))
-    return precision.float().mean().item(), recall.float().mean().item()
+    support = torch.unique(support, dim=0)
+    return (torch.cdist(points, support) <= radii(support)).any(1)
+
+
+def precision(real: Tensor, generated: Tensor) -> float:
+    """The part of what is generated that lies among real items (arXiv 1904.06991).
+
+    It depends on how many items there are, as `recall` does: only sets of the same sizes compare.
+    """
+    return covered(generated, real).double().mean().item()
+
+
+def recall(real: Tensor, generated: Tensor, weights: Tensor | None = None) -> float:
+    """The part of real items, each of which counts as `weights` [n] tell, that lies among generated ones."""
+    found = covered(real, generated).double()
+    return found.mean().item() if weights is None else ((weights * found).sum() / weights.sum()).item()
 
 
 def diversity(features: Tensor) -> float:
-    """The mean squared distance between two items, n >= 2: twice the trace of the covariance."""
+    """The mean squared distance between two of n >= 2 items: twice the trace of the covariance."""
     return 2 * features.double().var(0).sum().item()
 
 

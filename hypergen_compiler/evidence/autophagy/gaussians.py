@@ -7,59 +7,42 @@ Estimators are closed forms or hypernetworks of packages that HyperGen compiled.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from hypergen_compiler.errors import Progress
-from hypergen_compiler.evidence.bias import STEPS, Cell, compiled, trained
+from hypergen_compiler.evidence.autophagy.chains import FORMS, Regenerate, next_data
+from hypergen_compiler.evidence.autophagy.statistics import HYPERNETWORK, PENALISED, mean_and_error, rounded
+from hypergen_compiler.evidence.bias import QUICK_STEPS, STEPS, Cell, compiled, trained
 
-__all__ = ["FORMS", "NUMBERS", "GaussianChain", "gaussian_chains", "next_data"]
+__all__ = ["GENERATIONS", "NUMBERS", "gaussian_chains"]
 
 NUMBERS = 20  # in a dataset
+GENERATIONS = 50
 CHAINS, QUICK_CHAINS = 4000, 1000  # of each kind and seed
-FORMS = ("synthetic", "with fixed real data", "with fresh real data")
-
-Regenerate = Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True)
-class GaussianChain:
-    """Mean and median over chains of the data's unbiased variance, of which 1 is right, by generation.
-
-    Each value is the mean over seeds, and has its standard error beside it. Generation 0 is real data.
-    """
-
-    estimator: str
-    form: str
-    mean: tuple[float, ...]
-    mean_error: tuple[float, ...]
-    median: tuple[float, ...]
-    median_error: tuple[float, ...]
-
-
-def gaussian_chains(progress: Progress, *, seeds: Sequence[int], generations: int, quick: bool) -> list[GaussianChain]:
+def gaussian_chains(seeds: Sequence[int], quick: bool) -> list[dict[str, Any]]:
     """Chains of every estimator in every form; hypernetworks are trained once a seed."""
+    torch.set_num_threads(1)
     found: dict[tuple[str, str], list[Tensor]] = {}
-    steps, chains = (STEPS // 3, QUICK_CHAINS) if quick else (STEPS, CHAINS)
+    steps, chains = (QUICK_STEPS, QUICK_CHAINS) if quick else (STEPS, CHAINS)
     with tempfile.TemporaryDirectory(prefix="hypergen-gaussian-") as folder:
         cells = {name: Cell("gaussian-variance", NUMBERS, name, 10.0, (1.0, 0.0)) for name in ("none", "unbiased")}
         packages = {name: compiled(cell, Path(folder)) for name, cell in cells.items()}
         for seed in seeds:
             estimators = dict(CLOSED)
             for name, cell in cells.items():
-                label = "hypernetwork" if name == "none" else f"hypernetwork, penalty {name}"
+                label = HYPERNETWORK if name == "none" else PENALISED
                 estimators[label] = emitted(packages[name], trained(packages[name], cell, steps, seed))
             for label, regenerate in estimators.items():
                 for form in FORMS:
                     torch.manual_seed(1_000_000 + seed)
-                    run = chain(regenerate, form, chains, generations)
-                    found.setdefault((label, form), []).append(run)
-            progress(f"Gaussian chains: seed {seed}")
+                    found.setdefault((label, form), []).append(chain(regenerate, form, chains))
     return [summary(label, form, torch.stack(runs)) for (label, form), runs in found.items()]
 
 
@@ -101,27 +84,19 @@ def emitted(package: SimpleNamespace, hypernetwork: torch.nn.Module) -> Regenera
     return regenerate
 
 
-def chain(regenerate: Regenerate, form: str, chains: int, generations: int) -> Tensor:
-    """The mean and the median over chains of the data's variance, [generations + 1, 2]
+def chain(regenerate: Regenerate, form: str, chains: int) -> Tensor:
+    """The mean and the median over chains of the data's variance, [GENERATIONS + 1, 2]
 
     What is measured is the synthetic data of a generation, also where it is mixed with real data for the next.
     """
     real = torch.randn(chains, NUMBERS)
     data, rows = real, [variances(real)]
-    for _ in range(generations):
+    for _ in range(GENERATIONS):
         synthetic = regenerate(data)
         rows.append(variances(synthetic))
         fresh = torch.randn(chains, NUMBERS) if form == FORMS[2] else real
-        data = next_data(form, synthetic, fresh)
+        data = next_data(form, synthetic.T, fresh.T).T
     return torch.stack(rows)
-
-
-def next_data(form: str, synthetic: Tensor, real: Tensor) -> Tensor:
-    """What the next generation reads, as many items [m, n, ...] as before: all synthetic, or half of them real."""
-    if form == FORMS[0]:
-        return synthetic
-    half = synthetic.shape[1] // 2
-    return torch.cat([real[:, :half], synthetic[:, : synthetic.shape[1] - half]], dim=1)
 
 
 def variances(x: Tensor) -> Tensor:
@@ -129,10 +104,12 @@ def variances(x: Tensor) -> Tensor:
     return torch.stack([found.mean(), found.median()])
 
 
-def summary(estimator: str, form: str, runs: Tensor) -> GaussianChain:
-    """From [seeds, generations + 1, 2]"""
-    means, errors = runs.mean(0), runs.std(0) / len(runs) ** 0.5
-    columns = [tuple(column.tolist()) for values in (means, errors) for column in values.unbind(1)]
-    return GaussianChain(
-        estimator, form, mean=columns[0], median=columns[1], mean_error=columns[2], median_error=columns[3]
-    )
+def summary(estimator: str, form: str, runs: Tensor) -> dict[str, Any]:
+    """Means and standard errors over seeds of [seeds, generations + 1, 2]"""
+    found: dict[str, Any] = {"contestant": estimator, "form": form}
+    for i, name in enumerate(("mean", "median")):
+        columns = [mean_and_error(column) for column in runs[:, :, i].T.tolist()]
+        found[name], found[f"{name}_error"] = (
+            [rounded(value) for value in part] for part in zip(*columns, strict=True)
+        )
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -60,5 +61,6 @@ def autophagy_command(
         found = measure(*labelled_pictures(data), tell, quick=quick, keep=parts)
         if out is not None:
             write(out, found)
+            shutil.rmtree(out / "autophagy.parts")
             tell(f"wrote {out / 'autophagy.md'}")
         answer(found, as_json, table(found))

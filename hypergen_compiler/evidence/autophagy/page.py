@@ -1,9 +1,9 @@
-"""What the experiment `autophagy` found, as a page and for a terminal: every sentence follows from the numbers."""
+"""What the experiment `autophagy` found, as a page and for a terminal."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,19 @@ from rich.text import Text
 
 from hypergen_compiler.evidence.autophagy.chains import FORMS, STARTS
 from hypergen_compiler.evidence.autophagy.plot import draw
+from hypergen_compiler.evidence.autophagy.statistics import COMPARED
+from hypergen_compiler.evidence.autophagy.words import sentences
 
-__all__ = ["page", "sentences", "table", "write"]
+__all__ = ["page", "table", "write"]
 
 SHOWN = (0, 1, 2, 5, 10, 20, 50)  # generations in a table
-CLEAR = 3  # standard errors that a difference has to exceed to be called one
-WHAT = {"frechet": "Fréchet distance", "drift": "drift of the shares"}
 
 INTRODUCTION = """\
 # Self-consuming loops
 
-Written by `{command}`: HyperGen {hypergen}, torch {torch}, Python {python}, seeds {seeds}. Every number is a mean over
-the seeds, ± its standard error.
+Written by `{command}`:
+HyperGen {hypergen}, torch {torch}, Python {python}, seeds {seeds}. Every number is a mean over the seeds, ± its
+standard error.
 
 A chain starts with 512 real pictures. A contestant generates 512 pictures from them, and what the next generation
 learns from are these alone (*synthetic*), or half of them and half of the first real pictures (*with fixed real data*),
@@ -31,14 +32,14 @@ or half of them and as many real pictures drawn anew (*with fresh real data*): t
 [Self-Consuming Generative Models Go MAD](https://arxiv.org/abs/2307.01850). A *balanced* start has all classes alike,
 an *imbalanced* one a heavy class with half of the pictures, another for every seed.
 
-| contestant | what it does with a generation's pictures |
-|---|---|
-| resampling | draws from them: what sampling alone does, without any model |
-| plain, retrained | trains a VAE from its initialization, at the length and rate that did best on held-out data |
-| plain, continued | trained on all real data, it goes on training on them, with a quarter of the steps and a third of the rate |
-| class-conditional | a VAE told the class, trained on all real data once, is asked for the shares that a classifier finds in them |
-| hypernetwork | trained once over mixtures of all real data, reads them and emits a VAE's weights in one pass |
-| hypernetwork, penalty unbiased | the same, trained with the autophagy penalty |
+- *resampling* draws from them: what sampling alone does, without any model;
+- *plain, retrained* trains a VAE from its initialization, at the length and rate that did best on held-out data;
+- *plain, continued* is a VAE trained on all real data that goes on training on them, with a quarter of those steps at
+  a third of that rate;
+- *class-conditional* is a VAE told the class, trained on all real data once, that is asked for the shares of the
+  classes that a classifier finds in them;
+- *hypernetwork*, trained once over mixtures of all real data, reads them and emits a VAE's weights in one pass;
+- *hypernetwork, penalty unbiased* is the same, trained with the autophagy penalty.
 
 All of them are packages that HyperGen compiled from the same small VAE, with its conditional variant. Two of the
 contestants are not like the others: *plain, retrained* never sees more real pictures than a chain gives it, and all
@@ -53,7 +54,8 @@ A classifier of {accuracy:.1%} accuracy, trained on real pictures that no contes
 Fréchet distance, precision and recall (k-nearest-neighbour manifolds, k = 3) are to these pictures, weighted to the
 start's shares. Diversity is the mean squared distance between two pictures of a generation in these features. Drift is
 the total variation distance between the shares that the classifier finds and the start's. A difference is called clear
-where it exceeds {clear} standard errors, taken over seeds in pairs. Settings of all contestants are in
+where Student's t over the seeds, in pairs that start from the same data, has less than a chance of 1% under none; of a
+hundred differences that are none, one is called clear all the same. Settings of all contestants are in
 [autophagy.json](autophagy.json).
 """
 
@@ -65,15 +67,24 @@ def page(found: Mapping[str, Any]) -> str:
         INTRODUCTION.format(command=command, seeds=seeds, **found["versions"]),
         "## In plain words\n\n" + "\n".join(f"- {sentence}" for sentence in sentences(found)) + "\n",
         "![chains by generation](autophagy.png)\n",
+        COMPARISON,
+        comparison(found),
         *(section(found["chains"], start, "frechet", "Fréchet distance") for start in STARTS),
         section(found["chains"], STARTS[0], "drift", "Drift of the shares"),
         section(found["chains"], STARTS[1], "heavy", "Share of the heavy class, 0.5 in real data"),
         "## Precision, recall and diversity in the last generation\n\n" + last_generation(found["chains"]),
         "## Gaussians\n\n" + GAUSSIANS + "\n" + markdown(*gaussian_rows(found["gaussian"])),
-        MEASURED.format(accuracy=found["classifier_accuracy"], clear=CLEAR),
+        MEASURED.format(accuracy=found["classifier_accuracy"]),
     ]
     return "\n".join(parts)
 
+
+COMPARISON = """\
+## What differs clearly
+
+The generations, of 1, 5, 10 and 20, at which the first contestant's measure is clearly lower or higher than the
+other's; lower is better for both measures. "no" stands for no clear difference at any of them.
+"""
 
 GAUSSIANS = """\
 A chain starts with 20 numbers of variance 1; its mean variance over 4,000 chains of every seed is shown. The sample
@@ -124,40 +135,34 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def sentences(found: Mapping[str, Any]) -> Iterator[str]:
-    """One sentence for each comparison of contestants, start and measure, over all forms and generations."""
-    groups: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = {}
+def comparison(found: Mapping[str, Any]) -> str:
+    """A table of what differs clearly, at which generations, for every pair of contestants."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for row in found["differences"]:
-        groups.setdefault((row["contestant"], row["against"], row["start"], row["measure"]), []).append(row)
-    for (contestant, against, start, measure), rows in groups.items():
-        clauses = [clause(form, [row for row in rows if row["form"] == form]) for form in FORMS]
-        names = f"**{contestant}** against **{against}**"
-        yield f"{names}, {start} start, {WHAT[measure]}: {'; '.join(clauses)}."
+        groups.setdefault((row["contestant"], row["against"], row["start"], COMPARED[row["measure"]]), []).append(row)
+    head = ("contestant", "against", "start", "measure", *FORMS)
+    return markdown(head, [(*names, *(cell(rows, form) for form in FORMS)) for names, rows in groups.items()])
 
 
-def clause(form: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """What happens over the generations of one form: "synthetic lower by 3.1 ± 0.4 at 5, no clear difference at 1"."""
-    clear = [row for row in rows if abs(row["difference"]) > CLEAR * row["error"]]
-    parts = [
-        f"{'lower' if row['difference'] < 0 else 'higher'} by {abs(row['difference']):.2g} ± {row['error']:.1g} at "
-        f"{row['generation']}"
-        for row in clear
-    ]
-    unclear = [str(row["generation"]) for row in rows if row not in clear]
-    parts += [f"no clear difference at {', '.join(unclear)}"] if unclear else []
-    return f"{form} {', '.join(parts)}"
+def cell(rows: Sequence[Mapping[str, Any]], form: str) -> str:
+    """Where the measure is clearly lower or higher: "lower at 5, 10"."""
+    directions: dict[str, list[str]] = {}
+    for row in rows:
+        if row["form"] == form and row["clear"]:
+            direction = "lower" if row["difference"] < 0 else "higher"
+            directions.setdefault(direction, []).append(str(row["generation"]))
+    return "; ".join(f"{direction} at {', '.join(places)}" for direction, places in directions.items()) or "no"
 
 
 def table(found: Mapping[str, Any]) -> Table:
-    """The last generation of every chain."""
+    """The last generation of chains without real data."""
     shown = Table(box=None, header_style="dim")
     measures = ("frechet", "recall", "drift", "heavy")
     last = len(found["chains"][0]["frechet"]) - 1
-    for name in ("form", "start", "contestant", *(f"{measure}, generation {last}" for measure in measures)):
+    for name in ("start", "contestant", *(f"{measure}, generation {last}" for measure in measures)):
         shown.add_column(Text(name))
-    for row in ordered(found["chains"]):
-        numbers = [number(row, measure, -1) for measure in measures]
-        shown.add_row(*map(Text, (row["form"], row["start"], row["contestant"], *numbers)))
+    for row in [row for row in found["chains"] if row["form"] == FORMS[0]]:
+        shown.add_row(*map(Text, (row["start"], row["contestant"], *(number(row, m, -1) for m in measures))))
     return shown
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,3 @@ class Parts:
             temporary = self.folder / f"{name}.tmp"
             temporary.write_text(json.dumps({"key": self.key, "result": result}))
             os.replace(temporary, self.folder / f"{name}.json")
-
-    def clear(self) -> None:
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)

@@ -93,8 +93,8 @@ def train_head(folder: str, head: str, digits: Digits, steps: int, seed: int) ->
     """A compiled package by its own training loop, with its own settings."""
     torch.set_num_threads(1)
     package = loaded(Path(folder))
-    settings = package.train.Settings(steps=steps, batch=ITEMS, episodes=EPISODES, seed=seed)
-    run = package.train.Training(package.data.Data((digits.images,), digits.labels), settings)
+    settings = package.training.Settings(steps=steps, batch=ITEMS, episodes=EPISODES, seed=seed)
+    run = package.training.Trainer(package.data.Data((digits.images,), digits.labels), settings)
     start = time.process_time()
     while run.step < steps:
         run.advance()

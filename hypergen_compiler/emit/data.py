@@ -1,4 +1,4 @@
-"""`data.py`: reading files, and drawing small datasets from them."""
+"""`data.py`: files to tensors, and what becomes of them: `episodes.py` and `pictures.py`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.program import Input, Program
 
-__all__ = ["data"]
+__all__ = ["data", "episodes", "pictures"]
 
 
 def data(program: Program, layout: ParameterLayout, plan: Plan) -> str:
@@ -26,9 +26,20 @@ def data(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         loss=identifier(program.loss),
         fields=[field(value) for value in inputs],
         sequences=any(value.dtype not in FLOATS and len(value.shape) == 2 for value in inputs),
-        picture=is_picture(program, plan),
-        channels=plan.encoder[0].shape[0] if is_picture(program, plan) else None,
     )
+
+
+def episodes(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """What draws small datasets from all of the data."""
+    return render("episodes.py.j2", model=prose(program.model), header=header(program))
+
+
+def pictures(program: Program, layout: ParameterLayout, plan: Plan) -> str | None:
+    """What shows samples, for a model of pictures."""
+    if not is_picture(program, plan):
+        return None
+    channels = plan.encoder[0].shape[0]
+    return render("pictures.py.j2", model=prose(program.model), header=header(program), channels=channels)
 
 
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool)

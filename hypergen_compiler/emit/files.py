@@ -6,7 +6,7 @@ import io
 
 import torch
 
-from hypergen_compiler.emit.data import data
+from hypergen_compiler.emit.data import data, episodes, pictures
 from hypergen_compiler.emit.export import export
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import hypernetwork
@@ -16,7 +16,7 @@ from hypergen_compiler.emit.objective import objective
 from hypergen_compiler.emit.package_tests import package_tests
 from hypergen_compiler.emit.processes import processes
 from hypergen_compiler.emit.text import prose, render
-from hypergen_compiler.emit.train import train
+from hypergen_compiler.emit.train import checkpoint, log, optimizer, samples, train, training
 from hypergen_compiler.emit.weights import all_records, needs_file, weights
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
@@ -30,8 +30,15 @@ TRAINING_FILES = {
     "objective.py": objective,
     "processes.py": processes,
     "data.py": data,
-    "train.py": train,
+    "episodes.py": episodes,
+    "pictures.py": pictures,
     "export.py": export,
+    "optimizer.py": optimizer,
+    "checkpoint.py": checkpoint,
+    "log.py": log,
+    "samples.py": samples,
+    "training.py": training,
+    "train.py": train,
 }
 
 
@@ -48,7 +55,8 @@ def emit(program: Program, layout: ParameterLayout, plan: Plan) -> dict[str, byt
     if together:
         texts["layers.py"] = layers(program, {call.function for call in together.calls.values()}, bool(gains))
     if program.loss is not None:
-        texts |= {path: text(program, layout, plan) for path, text in TRAINING_FILES.items()}
+        made = {path: text(program, layout, plan) for path, text in TRAINING_FILES.items()}
+        texts |= {path: text for path, text in made.items() if text is not None}
     texts[f"test_{program.name}.py"] = package_tests(program, layout, plan)
     return {path: text.encode() for path, text in texts.items()} | {"tensors.pt": stored_tensors(program, layout)}
 

@@ -17,7 +17,24 @@ from hypergen_compiler.program import Program
 
 __all__ = ["single_file"]
 
-ORDER = ("weights", "layers", "model", "hypernetwork", "objective", "processes", "data", "export", "train")
+ORDER = (
+    "weights",
+    "layers",
+    "model",
+    "hypernetwork",
+    "objective",
+    "processes",
+    "data",
+    "episodes",
+    "pictures",
+    "export",
+    "optimizer",
+    "checkpoint",
+    "log",
+    "samples",
+    "training",
+    "train",
+)
 COMMANDS = ("train", "export")
 KEPT = ("weights", "layers")  # modules whose names stay: they are read as attributes too
 HEADER_LINES = 3  # the header and the empty line before it, in a module's docstring

@@ -1,4 +1,4 @@
-"""`train.py`: the training loop as a command."""
+"""What trains: `training.py`, the step and the run; its parts; and `train.py`, the command."""
 
 from __future__ import annotations
 
@@ -12,46 +12,87 @@ from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.program import Program
 
-__all__ = ["train"]
+__all__ = ["checkpoint", "log", "optimizer", "samples", "train", "training"]
 
 SAMPLES = "64"
 SELDOM = 4  # steps from one penalty to the next where sampling is long
 
 
-def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
-    """The command that trains, with a critic where there is one, resumes and shows samples where the model has some."""
-    sampler = None if program.sample is None else program.entry(program.sample)
-    picture = is_picture(program, plan)
-    samples = "samples.png" if picture else "samples.pt"
+def training(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """Settings and Trainer, with a critic where there is one."""
     names, critic, sharded = batch_names(plan), program.critic, has_one_matrix(plan)
-    shared = ["Step", "average", "count", "from_all", "join", "leave", "rank", "replicate", "share"]
+    shared = ["Step", "average", "count", "from_all", "rank", "replicate", "share"]
     shared += ["average_changes", "copied"] if program.buffers else []
-    shared += ["ShardedHypernetwork", "total_norm"] if sharded else []
-    weights = ["State", *(["unpack"] if sampler or critic else []), *(["CRITIC", "EMITTED"] if critic else [])]
+    shared += ["ShardedHypernetwork"] if sharded else []
+    weights = ["State", *(["CRITIC", "EMITTED", "unpack"] if critic else [])]
+    return render(
+        "training.py.j2",
+        model=prose(program.model),
+        header=header(program),
+        sample=program.sample is not None,
+        from_weights=Code(", ".join(sorted(weights, key=str.swapcase))),
+        from_processes=Code(", ".join(sorted(shared, key=lambda name: (name.islower(), name)))),
+        sharded=sharded,
+        buffers=bool(program.buffers),
+        penalised=is_penalised(program, plan),
+        together=plan.together,
+        usual_every=usual_every(program) if program.sample else None,
+        critic=identifier(critic) if critic else None,
+        unpacked=unpacked(names),
+        arguments=loss_arguments(program, names, critic) if critic else None,
+        per_item=bool(critic and program.entry(critic).shapes[:1] != ((),)),
+    )
+
+
+def optimizer(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """Adam for what is shared and what depends on the data, and the limit on its gradients."""
+    return render(
+        "optimizer.py.j2",
+        model=prose(program.model),
+        header=header(program),
+        sharded=has_one_matrix(plan),
+        critic=program.critic is not None,
+    )
+
+
+def checkpoint(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """How a run is kept on disk."""
+    return render("checkpoint.py.j2", header=header(program))
+
+
+def log(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """How a run is told of."""
+    return render("log.py.j2", header=header(program), critic=program.critic is not None)
+
+
+def samples(program: Program, layout: ParameterLayout, plan: Plan) -> str | None:
+    """What draws samples in the course of training, where the model has a sampler."""
+    if program.sample is None:
+        return None
+    sampler = program.entry(program.sample)
+    return render(
+        "samples.py.j2",
+        header=header(program),
+        sample=identifier(program.sample),
+        count=Code(", ".join(argument(value, SAMPLES) for value in sampler.inputs)),
+        access=drawn(sampler, plan)[0],
+        picture=is_picture(program, plan),
+    )
+
+
+def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """The command."""
+    shown = "samples.png" if is_picture(program, plan) else "samples.pt"
     return render(
         "train.py.j2",
         model=prose(program.model),
         package=Code(program.name),
         header=header(program),
-        results=Code(f" and {samples}" if sampler else ""),
-        sample=identifier(program.sample) if sampler else None,
-        from_data=Code("Data, Episodes, read_data" + (", write_png" if picture else "")),
-        from_weights=Code(", ".join(sorted(weights, key=str.swapcase))),
-        from_processes=Code(", ".join(sorted(shared, key=lambda name: (name.islower(), name)))),
-        sharded=sharded,
-        buffers=bool(program.buffers),
-        count=Code(", ".join(argument(value, SAMPLES) for value in sampler.inputs)) if sampler else None,
-        access=drawn(sampler, plan)[0] if sampler else None,
-        picture=picture,
-        samples=Code(samples),
+        results=Code(f" and {shown}" if program.sample else ""),
         what=content(plan),
         penalised=is_penalised(program, plan),
         together=plan.together,
-        usual_every=usual_every(program) if sampler else None,
-        critic=identifier(critic) if critic else None,
-        unpacked=unpacked(names),
-        arguments=loss_arguments(program, names, critic) if critic else None,
-        per_item=bool(critic and program.entry(critic).shapes[:1] != ((),)),
+        sharded=has_one_matrix(plan),
     )
 
 

@@ -115,7 +115,7 @@ def trained(package: SimpleNamespace, cell: Cell, steps: int, seed: int) -> torc
     draw = MODELS[cell.model].datasets
     hypernetwork, state = package.hypernetwork.Hypernetwork(), package.weights.State()
     hypernetwork.encoder.calibrate(list(draw(DATASETS, cell.n)[1]))
-    optimizer = package.train.make_optimizer(hypernetwork, LR)
+    optimizer = package.optimizer.make_optimizer(hypernetwork, LR)
     rates = [group["lr"] for group in optimizer.param_groups]
     shared, _ = hypernetwork.groups()
     for step in range(steps):

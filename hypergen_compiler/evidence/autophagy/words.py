@@ -33,7 +33,8 @@ def sentences(found: Found) -> Iterator[str]:
         + f"; resampling, without a model, at {value(found, 'resampling', BALANCED, 'frechet', last)}."
     )
     for start in STARTS:
-        yield f"What the penalty changes, without real data, from {start} starts: {verdict(found, HYPERNETWORK, start)}."
+        changes = verdict(found, HYPERNETWORK, start)
+        yield f"What the penalty changes, without real data, from {start} starts: {changes}."
     yield (
         f"A class that has {HEAVY:.0%} of the pictures at the start, without real data, has after {last} generations "
         + ", ".join(f"{value(found, name, IMBALANCED, 'heavy', last)} ({name})" for name in contestants(found))

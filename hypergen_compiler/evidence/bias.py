@@ -156,4 +156,10 @@ def row(cell: Cell, results: list[Tensor]) -> Row:
     ratio, rmse, *histogram = found.mean(0).tolist()
     settings = {name: value for name, value in asdict(cell).items() if name != "expected"}
     error = (found[:, 0].std() / len(results) ** 0.5).item()
-    return Row(**settings, ratio=ratio, standard_error=error, relative_rmse=rmse, histogram=tuple(histogram))
+    return Row(
+        **settings,
+        ratio=ratio,
+        standard_error=error,
+        relative_rmse=rmse,
+        histogram=tuple(round(part, 6) for part in histogram),
+    )

@@ -65,5 +65,6 @@ def write(out: Path, rows: Sequence[Row]) -> None:
     """`bias.md`, `bias.json` and `bias.png` in the folder, which is made where it is missing."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "bias.md").write_text(page(rows))
-    (out / "bias.json").write_text(json.dumps(as_values(rows), indent=2) + "\n")
+    lines = ",\n".join(json.dumps(row) for row in as_values(rows))
+    (out / "bias.json").write_text(f"[\n{lines}\n]\n")
     draw(out / "bias.png", rows)

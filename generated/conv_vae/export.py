@@ -7,9 +7,12 @@ The file holds an ordinary state_dict: the weights emitted for the whole of DATA
 
 import argparse
 import json
+import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,14 +35,37 @@ TYPES = {
 
 
 @torch.no_grad()
-def emit_for(hypernetwork: Hypernetwork, data: Data, chunk: int = 1024) -> Tensor:
-    """The weights [SIZE] for a dataset of any size, which is read `chunk` items at a time."""
+def emit_for(hypernetwork: Hypernetwork, data: Data, weights: Tensor | None = None, chunk: int = 1024) -> Tensor:
+    """The weights [SIZE] for a dataset of any size, which is read `chunk` items at a time.
+
+    Items count as much as `weights` [n] say, whose sum is 1; all alike without. Those of weight 0 are not read.
+    """
     device = hypernetwork.encoder.usual.device
+    chosen = torch.arange(len(data.inputs[0])) if weights is None else weights.nonzero().squeeze(1)
     features: list[Tensor] = []
-    for start in range(0, len(data.inputs[0]), chunk):
-        inputs = as_inputs(data.rows(slice(start, start + chunk)))
+    for start in range(0, len(chosen), chunk):
+        inputs = as_inputs(data.rows(chosen[start : start + chunk]))
         features.append(hypernetwork.encoder.features(*(values.to(device) for values in inputs)))
-    return hypernetwork.emit(hypernetwork.encoder(torch.cat(features)))
+    counted = None if weights is None else weights[chosen].to(features[0])
+    return hypernetwork.emit(hypernetwork.encoder(torch.cat(features), counted))
+
+
+def shares_to_weights(labels: Tensor, shares: Mapping[int, float]) -> Tensor:
+    """Weights [n] by which all items of a label count as its share says, divided by the sum of the shares.
+
+    Labels without a share count nothing. Raises ValueError for one that no item has, and for what is no share.
+    """
+    total = sum(shares.values())
+    if not (0 < total < math.inf and min(shares.values()) >= 0):
+        raise ValueError(f"the shares are {shares}, expected numbers of at least 0, not all of them 0")
+    weights = torch.zeros(len(labels), dtype=torch.float64)
+    for label, share in shares.items():
+        rows = labels == label
+        if share and not rows.any():
+            found = ", ".join(map(str, np.unique(labels.numpy())))
+            raise ValueError(f"no item is labelled {label}: the labels are {found}")
+        weights[rows] = share / total / max(1, int(rows.sum()))
+    return weights
 
 
 def write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -6,229 +6,14 @@ RUN gets log.csv, checkpoint.pt and samples.png. The same command started again 
 By several processes:  torchrun --nproc-per-node 2 -m conv_vae.train DATA --out RUN
 """
 
-# pyright: reportUnknownMemberType=false
-# Some of torch's own functions have no types yet.
-
 import argparse
-import math
-import os
-import sys
-import time
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
 
-from . import model
-from .data import Data, Episodes, read_data, write_png
-from .export import emit_for
-from .hypernetwork import Batch, Hypernetwork, as_inputs
-from .objective import PENALISED_OF, Objective
-from .processes import (
-    ShardedHypernetwork,
-    Step,
-    average,
-    average_changes,
-    copied,
-    count,
-    from_all,
-    join,
-    leave,
-    rank,
-    replicate,
-    share,
-    total_norm,
-)
-from .weights import State, unpack
-
-COLUMNS = "step,loss,penalty,seconds"
-
-
-class Settings(NamedTuple):
-    """What makes a run: with the same settings and data, a CPU repeats it bit for bit."""
-
-    steps: int = 2000
-    batch: int = 64  # items per small dataset
-    episodes: int = 4  # small datasets per step
-    lr: float = 3e-3
-    strength: float = 10.0  # of the autophagy penalty, against a loss in nats per item
-    seed: int = 0
-    penalty_every: int = 0  # steps; 0 for as often as lets one dataset in PENALISED_OF carry the penalty
-
-
-def make_optimizer(hypernetwork: Hypernetwork, lr: float) -> torch.optim.Optimizer:
-    """What all datasets share learns at the model's own rate, what depends on the data at a third of it."""
-    shared, conditional = hypernetwork.groups()
-    return torch.optim.Adam([{"params": shared}, {"params": conditional, "lr": lr / 3}], lr=lr, fused=True)
-
-
-class RelativeClip:
-    """Limits each group's gradient to twice its usual norm: early samples are poor, and their penalty steep."""
-
-    def __init__(self):
-        self.usual: dict[int, Tensor] = {}
-
-    def __call__(self, optimizer: torch.optim.Optimizer) -> None:
-        for i, group in enumerate(optimizer.param_groups):
-            parameters = [p for p in group["params"] if p.grad is not None]
-            if parameters:
-                norm = total_norm(parameters)
-                usual = self.usual.setdefault(i, norm)
-                usual = torch.where(usual > 0, usual, norm)  # or a group that starts without gradient stays without
-                torch.nn.utils.clip_grads_with_norm_(parameters, 2 * usual, norm)  # pyright: ignore[reportArgumentType]
-                self.usual[i] = usual.lerp(torch.minimum(norm, 2 * usual), 0.02)
-
-
-class Training:
-    """A run: everything that a step changes, so that a checkpoint of it is a checkpoint of the run."""
-
-    def __init__(self, data: Data, settings: Settings, device: str = "cpu", shard_head: bool = False):
-        if settings.batch % count():
-            raise SystemExit(
-                f"--batch {settings.batch} does not divide among {count()} processes: take a multiple of {count()}"
-            )
-        torch.manual_seed(settings.seed)
-        self.settings, self.device, self.on_gpu = settings, device, torch.device(device).type == "cuda"
-        divided = shard_head and count() > 1
-        self.hypernetwork = (ShardedHypernetwork() if divided else Hypernetwork()).to(device)
-        self.state = State().to(device)
-        self.optimizer, self.clip = make_optimizer(self.hypernetwork, settings.lr), RelativeClip()
-        if isinstance(self.hypernetwork, ShardedHypernetwork):
-            self.hypernetwork.follow(self.optimizer)
-        self.terms = Step(self.hypernetwork, self.state)
-        self.replicated: nn.Module | None = None  # the same over all processes, for the parameters that learn now
-        self.rates = [group["lr"] for group in self.optimizer.param_groups]
-        self.source = Episodes(data, settings.batch, settings.seed)  # every process draws the same
-        if rank():
-            torch.manual_seed(settings.seed + rank())  # but noise of its own
-        self.every = settings.penalty_every or max(1, PENALISED_OF // settings.episodes)
-        self.step = 0
-        self.seconds = 0.0
-        self.sums = torch.zeros(3, device=device)  # of loss, penalty and steps since the last row of the log
-
-    def advance(self) -> Objective:
-        """One step. The first eighth of all steps train the base alone; then the head joins, and the penalty grows."""
-        settings = self.settings
-        warm_up = settings.steps // 8
-        if self.step == warm_up:
-            self.hypernetwork.encoder.calibrate([self.move(self.source.mixture()) for _ in range(64)])
-            self.replicated = None
-        if self.step < warm_up:
-            datasets = [self.source.plain(settings.batch * settings.episodes)]
-        else:
-            datasets = self.source.step(settings.episodes)
-        for group, rate in zip(self.optimizer.param_groups, self.rates):
-            group["lr"] = rate * max(0.05, 0.5 + 0.5 * math.cos(math.pi * self.step / settings.steps))
-        for parameter in self.optimizer.param_groups[1]["params"]:
-            parameter.requires_grad_(self.step >= warm_up)
-        self.replicated = self.replicated or replicate(self.terms)
-        ramp = min(1.0, max(0.0, (self.step - warm_up) / (0.3 * settings.steps)))
-
-        # A penalty on every k-th step counts k-fold, so that its expected gradient is that of one on every step.
-        strength = settings.strength * ramp * self.every if self.step % self.every == 0 else 0.0
-        datasets = [self.move(share(dataset)) for dataset in datasets]
-        before = copied(self.state)
-        terms = self.replicated(*datasets, strength=strength)
-        self.optimizer.zero_grad(set_to_none=True)
-        terms.total.backward()
-        self.clip(self.optimizer)
-        self.optimizer.step()
-        average_changes(self.state, before)
-        self.step += 1
-        penalty = self.every * terms.penalty.detach()
-        self.sums += average(torch.stack([terms.loss.detach(), penalty, torch.ones_like(terms.loss)]))
-        return terms
-
-    def move(self, dataset: Batch) -> Batch:
-        return tuple(values.to(self.device) for values in as_inputs(dataset))
-
-    def save(self, path: Path) -> None:
-        """Written beside the old checkpoint and moved over it: a killed run leaves one of the two, whole.
-
-        Every process calls it, for its random state and its part of the head; the first one writes.
-        """
-        content = {
-            "settings": self.settings._asdict(),
-            "hypernetwork": self.hypernetwork.state_dict(),
-            "state": self.state.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "usual_norms": self.clip.usual,
-            "random": from_all(torch.get_rng_state()),
-            "random_device": from_all(torch.cuda.get_rng_state(self.device)) if self.on_gpu else None,
-            "random_source": self.source.generator.get_state(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "sums": self.sums,
-        }
-        if rank() == 0:
-            temporary = path.with_suffix(".tmp")
-            torch.save(content, temporary)
-            os.replace(temporary, path)
-
-    def load(self, path: Path) -> None:
-        """Goes on where `save` was called; ends the program where that run had other settings.
-
-        Another number of processes may go on; those that the checkpoint does not know draw noise as at their start.
-        """
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        asked, found = self.settings._asdict(), content["settings"]
-        if asked != found:
-            other = ", ".join(f"--{name} {found[name]}" for name in asked if asked[name] != found[name])
-            raise SystemExit(f"{path} is of a run with {other}: repeat these, or name another folder with --out")
-        self.hypernetwork.load_state_dict(content["hypernetwork"])
-        self.state.load_state_dict(content["state"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.clip.usual = {group: norm.to(self.device) for group, norm in content["usual_norms"].items()}
-        if rank() < len(content["random"]):
-            torch.set_rng_state(content["random"][rank()].clone())  # torch 2.13 crashes on a view
-            if self.on_gpu and content["random_device"] is not None:
-                torch.cuda.set_rng_state(content["random_device"][rank()].clone(), self.device)
-        self.source.generator.set_state(content["random_source"])
-        self.step, self.seconds, self.sums = content["step"], content["seconds"], content["sums"].to(self.device)
-        self.replicated = None
-
-
-class Log:
-    """log.csv, and progress on stderr: one line that is rewritten in a terminal, else a line for each row."""
-
-    def __init__(self, path: Path, training: Training):
-        self.training, self.first, self.before, self.start = training, training.step, training.seconds, time.monotonic()
-        rows = path.read_text().splitlines()[1:] if path.exists() else []
-        kept = [row for row in rows if row.count(",") == 3 and int(row.split(",")[0]) <= training.step]
-        path.write_text("\n".join([COLUMNS, *kept]) + "\n")  # rows after the checkpoint come again
-        self.file = open(path, "a", buffering=1)
-        self.loss = ""
-
-    def update(self) -> None:
-        """Called after every step; writes a row after every hundredth part of the run and at its end."""
-        training = self.training
-        done, steps = training.step, training.settings.steps
-        elapsed = time.monotonic() - self.start
-        training.seconds = self.before + elapsed
-        row = done % max(1, steps // 100) == 0 or done == steps
-        if row:
-            loss, penalty, count = map(float, training.sums.cpu())
-            if not math.isfinite(loss + penalty):
-                raise SystemExit(f"\nthe loss is not finite near step {done}: try a smaller --lr or --strength")
-            self.file.write(f"{done},{loss / count:.6g},{penalty / count:.6g},{training.seconds:.2f}\n")
-            self.loss = f"loss {loss / count:.4g}  penalty {penalty / count:.2e}"
-            training.sums.zero_()
-        if row or sys.stderr.isatty():
-            rate = (done - self.first) / elapsed
-            left = time.strftime("%H:%M:%S", time.gmtime((steps - done) / rate))
-            text = f"step {done}/{steps}  {self.loss}  {rate:.1f} steps/s  {left} left"
-            sys.stderr.write(f"\r{text}\x1b[K" if sys.stderr.isatty() else f"{text}\n")
-
-
-@torch.no_grad()
-def write_samples(path: Path, training: Training, data: Data) -> None:
-    """64 samples under the weights emitted for all of the data, which every process emits and the first draws from."""
-    weights = unpack(emit_for(training.hypernetwork, data))
-    if rank():
-        return
-    samples = model.sample(weights, training.state, 64)
-    write_png(path, samples, data.inputs[0].min().item(), data.inputs[0].max().item())
+from .data import read_data
+from .processes import join, leave, rank
+from .training import Settings, Trainer
 
 
 def main() -> None:
@@ -254,23 +39,11 @@ def main() -> None:
     parser.add_argument("--shard-head", action="store_true", help="each process holds a part of the head only")
     args = parser.parse_args()
 
-    settings = Settings(args.steps, args.batch, args.episodes, args.lr, args.strength, args.seed, args.penalty_every)
-    data = read_data(args.data)
-    training = Training(data, settings, join(args.device), args.shard_head)
-    args.out.mkdir(parents=True, exist_ok=True)
-    checkpoint = args.out / "checkpoint.pt"
-    if checkpoint.exists():
-        training.load(checkpoint)
-    log = Log(args.out / "log.csv", training) if rank() == 0 else None
-    while training.step < settings.steps:
-        training.advance()
-        if log:
-            log.update()
-        if training.step % args.checkpoint_every == 0 or training.step == settings.steps:
-            training.save(checkpoint)
-    write_samples(args.out / "samples.png", training, data)
-    if log:
-        print(f"{args.out}: {training.step} steps in {training.seconds:.0f} s")
+    settings = Settings(**{name: getattr(args, name) for name in Settings._fields})
+    trainer = Trainer(read_data(args.data), settings, args.out, join(args.device), args.shard_head)
+    trainer.run(args.checkpoint_every)
+    if rank() == 0:
+        print(f"{args.out}: {trainer.step} steps in {trainer.seconds:.0f} s")
     leave()
 
 

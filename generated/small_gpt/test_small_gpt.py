@@ -21,7 +21,7 @@ from .data import Data
 from .export import write_safetensors
 from .hypernetwork import RANK, Hypernetwork, as_inputs
 from .objective import autophagy_penalty, objective
-from .train import Settings, Training
+from .training import Settings, Trainer
 from .weights import (
     EMITTED,
     LAYOUT,
@@ -184,28 +184,25 @@ def test_strength_zero_samples_nothing(hypernetwork: Hypernetwork, monkeypatch: 
         objective(hypernetwork, State(), *two_datasets(4), strength=1.0)
 
 
-def training(steps: int) -> Training:
-    labels = torch.arange(40) % 4
-    return Training(Data(dataset(40), labels), Settings(steps=steps, batch=8, episodes=2, lr=1e-3))
+def trainer(steps: int, out: Path | None = None) -> Trainer:
+    data = Data(dataset(40), torch.arange(40) % 4)
+    return Trainer(data, Settings(steps=steps, batch=8, episodes=2, lr=1e-3), out)
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path):
-    whole = training(8)
-    for _ in range(6):
-        whole.advance()
-    stopped = training(8)
+    whole = trainer(8)
+    whole.run()
+    stopped = trainer(8)
     for _ in range(3):
         stopped.advance()
-    stopped.save(tmp_path / "checkpoint.pt")
-    resumed = training(8)
-    resumed.load(tmp_path / "checkpoint.pt")
-    for _ in range(3):
-        resumed.advance()
+    stopped.save(tmp_path)
+    resumed = trainer(8, tmp_path)
+    resumed.run()
     for part in ("hypernetwork", "state"):
         expected, got = getattr(whole, part).state_dict(), getattr(resumed, part).state_dict()
         assert all(torch.equal(expected[name], got[name]) for name in expected)
     with pytest.raises(SystemExit, match="--steps 8"):
-        training(9).load(tmp_path / "checkpoint.pt")
+        trainer(9, tmp_path).run()
 
 
 def test_exported_weights_are_whole(tmp_path: Path):

@@ -7,11 +7,13 @@ drawn against what is requested. Then all classes at random mixtures.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -54,7 +56,6 @@ __all__ = [
 REQUESTED = (0.02, 0.05, 0.10, 0.25, 0.50, 0.75, 0.95)
 MIXTURES = 8  # of all classes
 CONCENTRATION = 0.3  # of the Dirichlet distribution that they are drawn from
-WORKERS = 2
 REAL, PLAIN, TOLD = "test pictures", "plain", "plain, told the class"
 LADDER, NEAREST, HALF = "plain, a training for each share", "plain, oversampled to draw the share", "plain, balanced"
 
@@ -64,12 +65,13 @@ Found = dict[str, list[Values]]  # of each method, one a seed
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is trained: `seeds`, `steps`, and the recipes for a pair and for all classes."""
+    """How much is trained: `seeds`, `steps`, and the recipes for a pair and for all classes, `workers` at a time."""
 
     seeds: int
     steps: int
     recipes: tuple[Recipe, ...]
     mixed_recipes: tuple[Recipe, ...]
+    workers: int = 2
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def measure_pair(
     tell("plain trainings of the pair")
     part = "plain trainings of the pair"
     found |= kept.known(part) or kept.add(part, plain_of_pair(settings, share, effort.steps))
-    return found | hypernetworks(effort.recipes, settings, effort.steps, pair_values, kept, tell)
+    return found | hypernetworks(effort.recipes, settings, effort, pair_values, kept, tell)
 
 
 def measure_mixtures(data: str, everything: Part, effort: Effort, kept: Kept, tell: Progress) -> Found:
@@ -135,7 +137,7 @@ def measure_mixtures(data: str, everything: Part, effort: Effort, kept: Kept, te
     tell("plain trainings on all classes")
     part = "plain trainings on all classes"
     found: Found = kept.known(part) or kept.add(part, measured(plain(settings, effort.steps), settings, mixed_values))
-    return found | hypernetworks(effort.mixed_recipes, settings, effort.steps, mixed_values, kept, tell)
+    return found | hypernetworks(effort.mixed_recipes, settings, effort, mixed_values, kept, tell)
 
 
 def plain_of_pair(settings: Sequence[Setting], share: float, steps: int) -> Found:
@@ -178,20 +180,29 @@ def measured(views: Mapping[str, Sequence[View]], settings: Sequence[Setting], v
 
 
 def hypernetworks(
-    recipes: Sequence[Recipe], settings: Sequence[Setting], steps: int, values: Measure, kept: Kept, tell: Progress
+    recipes: Sequence[Recipe], settings: Sequence[Setting], effort: Effort, values: Measure, kept: Kept, tell: Progress
 ) -> Found:
-    """Each recipe's values, two recipes at a time."""
-    found: Found = {}
-    with ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
-        known = {recipe: kept.known(part_of(recipe, settings)) for recipe in recipes}
-        missing = [recipe for recipe in recipes if known[recipe] is None]
-        results = pool.map(partial(recipe_values, settings=settings, steps=steps, values=values), missing)
+    """Each recipe's values. What is missing is trained in processes of their own, unless there is to be one worker."""
+    known = {recipe: kept.known(part_of(recipe, settings)) for recipe in recipes}
+    missing = [recipe for recipe in recipes if known[recipe] is None]
+    train = partial(recipe_values, settings=settings, steps=effort.steps, values=values)
+    with workers(min(effort.workers, len(missing))) as mapped:
+        results = mapped(train, missing)
         for recipe in recipes:
             if known[recipe] is None:
                 known[recipe] = kept.add(part_of(recipe, settings), next(results))
                 tell(f"{recipe.name}: trained for {len(settings)} seeds")
-            found[recipe.name] = known[recipe]
-    return found
+    return {recipe.name: known[recipe] for recipe in recipes}
+
+
+@contextmanager
+def workers(count: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """A `map` over several processes, or the usual one."""
+    if count < 2:
+        yield map
+    else:
+        with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+            yield pool.map
 
 
 def part_of(recipe: Recipe, settings: Sequence[Setting]) -> str:
@@ -199,8 +210,7 @@ def part_of(recipe: Recipe, settings: Sequence[Setting]) -> str:
 
 
 def recipe_values(recipe: Recipe, settings: Sequence[Setting], steps: int, values: Measure) -> list[Values]:
-    """A recipe's values for every seed, in a process of its own with one thread: the tensors are small."""
-    torch.set_num_threads(1)
+    """A recipe's values for every seed."""
     problems = [setting.problem for setting in settings]
     emitted = emissions(recipe, problems, settings[0].mixtures[1:], steps)
     model = initial(problems[0], 0)

@@ -120,9 +120,11 @@ def as_values(results: Results) -> dict[str, Any]:
 
 def page(results: Results) -> str:
     common, rare = results.pair
+    own = {method: seeds for method, seeds in results.of_pair.items() if method != LADDER}
+    knobs = {method: seeds for method, seeds in results.of_pair.items() if method not in (HALF, NEAREST)}
     sections = (
-        (f"How much of the {rare}s is generated", OF_PAIR, results.of_pair, PAIR),
-        ("The knob: generated against requested shares", OF_KNOB, results.of_pair, KNOB),
+        (f"How much of the {rare}s is generated", OF_PAIR, own, PAIR),
+        ("The knob: generated against requested shares", OF_KNOB, knobs, KNOB),
         ("All classes at random mixtures", OF_MIXTURES, results.of_mixtures, MIXED),
     )
     lines = [f"# A rare class, and the knob: {rare} against {common} in {results.data}", "", introduction(results)]

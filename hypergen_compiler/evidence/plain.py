@@ -109,7 +109,7 @@ class Adam:
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], rates: Tensor) -> None:
         self.count += 1
-        norm = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0).sqrt()
+        norm = torch.stack([g.reshape(len(g), -1).square().sum(1) for g in gradients]).sum(0).sqrt()
         shrink = (CLIP / norm.clamp_min(1e-12)).clamp_max(1)
         usual, rates = math.sqrt(1 - 0.999**self.count), rates / (1 - 0.9**self.count)
         for p, g, first, second in zip(self.parameters, gradients, self.first, self.second, strict=True):

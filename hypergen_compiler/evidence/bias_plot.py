@@ -27,7 +27,7 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
         axes.set_xlabel("estimate / truth")
         axes.set_ylabel("density")
         axes.legend(fontsize=8)
-    drawing.savefig(path)
+    drawing.savefig(path, metadata={"Software": None})
 
 
 def density(row: Row) -> list[float]:

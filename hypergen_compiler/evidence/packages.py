@@ -60,13 +60,22 @@ class Run:
         return self.package.model.loss(self.package.weights.unpack(flat), self.state, *inputs)
 
 
-def trained(package: ModuleType, inputs: tuple[Tensor, ...], labels: Tensor | None = None, **settings: Any) -> Run:
+def trained(
+    package: ModuleType,
+    inputs: tuple[Tensor, ...],
+    labels: Tensor | None = None,
+    start: Tensor | None = None,
+    **settings: Any,
+) -> Run:
     """A hypernetwork trained by the package's own trainer; `settings` are those that differ from its usual ones.
 
-    With `labels` the small datasets of a step are mixtures of the groups, else random parts of the data.
+    With `labels` the small datasets of a step are mixtures of the groups, else random parts of the data. `start` [SIZE]
+    are the model's weights to begin with, in place of those that it was compiled with.
     """
     train = package.train
     training = train.Training(package.data.Data(inputs, labels), train.Settings(**settings))
+    if start is not None:
+        training.hypernetwork.load_state_dict(package.hypernetwork.Hypernetwork(start).state_dict())
     while training.step < training.settings.steps:
         training.advance()
     return Run(package, training.hypernetwork.eval(), training.state.eval())

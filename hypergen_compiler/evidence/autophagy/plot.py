@@ -37,7 +37,7 @@ def draw(path: Path, found: Mapping[str, Any]) -> None:
             axes.set_ylim(0, largest)
     panels[0][0].legend(fontsize=7)
     panels[-1][0].legend(fontsize=7)
-    drawing.savefig(path)
+    drawing.savefig(path, metadata={"Software": None})
 
 
 def lines(axes: Any, chains: Sequence[Mapping[str, Any]], measure: str) -> None:

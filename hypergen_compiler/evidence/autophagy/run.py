@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import platform
 from collections.abc import Sequence
@@ -11,63 +12,42 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from hypergen_compiler.demo_data import digits, read_pictures
-from hypergen_compiler.errors import HyperGenError, Progress
+from hypergen_compiler.errors import Progress
 from hypergen_compiler.evidence.autophagy.gaussians import gaussian_chains
-from hypergen_compiler.evidence.autophagy.parts import Parts
 from hypergen_compiler.evidence.autophagy.seed import FULL, QUICK, measured_seed
 from hypergen_compiler.evidence.autophagy.statistics import averaged, differences
+from hypergen_compiler.evidence.groups import pictures
+from hypergen_compiler.evidence.kept import Kept
 from hypergen_compiler.version import VERSION
 
-__all__ = ["labelled_pictures", "measure"]
+__all__ = ["measure"]
 
 WORKERS = 2
-LARGEST_SIDE = 16  # pictures of more pixels are halved
 
 
-def labelled_pictures(path: Path | None) -> tuple[Tensor, Tensor]:
-    """Pictures [n, 1, side, side] and labels [n] of a file, or scikit-learn's digits.
+def measure(data: Path | None, progress: Progress, *, quick: bool = False, out: Path | None = None) -> dict[str, Any]:
+    """Chains of pictures, a file's or scikit-learn's digits, and of Gaussians: means over seeds, with standard errors.
 
-    Raises HG604 where they cannot be read or have no labels.
-    """
-    found = digits() if path is None else read_pictures(path)
-    if found.labels is None:
-        raise HyperGenError("HG604", f"{path}: no `labels`", remedy="Give an .npz with `images` and `labels`, [n].")
-    pictures = found.tensor()
-    if found.side > LARGEST_SIDE:
-        pictures = F.avg_pool2d(pictures, 2)
-    return pictures, torch.from_numpy(found.labels).long()
-
-
-def measure(
-    pictures: Tensor, labels: Tensor, progress: Progress, *, quick: bool = False, keep: Path | None = None
-) -> dict[str, Any]:
-    """Chains of pictures [n, 1, side, side] and of Gaussians: means over seeds, with standard errors.
-
-    In the folder `keep` every part is written as soon as it is done, and a later run of the same settings takes it from
-    there.
+    In the folder `out` every part is written as soon as it is done, and a later run of the same settings takes it from
+    there. Raises HG604 where the data cannot be read or have no labels.
     """
     scale = QUICK if quick else FULL
+    name, part = pictures(data)
     versions = {"hypergen": VERSION, "torch": torch.__version__, "python": platform.python_version()}
-    kept = Parts(keep, {"versions": versions, "scale": asdict(scale), "data": fingerprint(pictures)})
+    experiment = json.dumps({"versions": versions, "scale": asdict(scale), "data": [name, *part.images.shape]})
+    kept = Kept(None if out is None else out / "autophagy.partial", experiment)
     jobs: dict[str, tuple[Any, ...]] = {"gaussian": (gaussian_chains, scale.seeds, quick)}
-    jobs |= {f"seed {seed}": (measured_seed, pictures, labels, scale, seed) for seed in scale.seeds}
-    done = {name: found for name in jobs if (found := kept.find(name)) is not None}
+    jobs |= {f"seed {seed}": (measured_seed, part.images, part.labels, scale, seed) for seed in scale.seeds}
+    done = {job: found for job in jobs if (found := kept.known(job)) is not None}
     with ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(*job): name for name, job in jobs.items() if name not in done}
+        running = {pool.submit(*call): job for job, call in jobs.items() if job not in done}
         for future in as_completed(running):
-            done[running[future]] = future.result()
-            kept.keep(running[future], future.result())
+            done[running[future]] = kept.add(running[future], future.result())
             progress(f"{running[future]} is done, {len(done)} of {len(jobs)}")
-    pictures_part = together([done[f"seed {seed}"] for seed in scale.seeds])
-    return {"versions": versions, "quick": quick, **asdict(scale), **pictures_part, "gaussian": done["gaussian"]}
-
-
-def fingerprint(pictures: Tensor) -> list[float]:
-    return [*pictures.shape, pictures.double().mean().item(), pictures.double().std().item()]
+    kept.forget()
+    found = {"data": name, "versions": versions, "quick": quick, **asdict(scale), "gaussian": done["gaussian"]}
+    return found | together([done[f"seed {seed}"] for seed in scale.seeds])
 
 
 def together(seeds: Sequence[dict[str, Any]]) -> dict[str, Any]:

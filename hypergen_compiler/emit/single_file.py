@@ -33,6 +33,9 @@ ORDER = (
     "loader",
     "episodes",
     "checkpoint",
+    "mixtures",
+    "batch_norm",
+    "samples",
     "export",
     "settings",
     "optimizer",
@@ -41,7 +44,6 @@ ORDER = (
     "learner",
     "log",
     "curves",
-    "samples",
     "training",
     "train",
 )

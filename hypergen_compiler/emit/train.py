@@ -27,7 +27,6 @@ __all__ = [
     "training",
 ]
 
-SAMPLES = "64"
 SELDOM = 4  # steps from one penalty to the next where sampling is long
 LOOKS, FEW_LOOKS = 20, 4  # at what the weights do with the data, in a run; few where sampling is long
 
@@ -162,7 +161,7 @@ def samples(program: Program, layout: ParameterLayout, plan: Plan) -> str | None
         "samples.py.j2",
         header=header(program),
         sample=identifier(program.sample),
-        count=Code(", ".join(argument(value, SAMPLES) for value in sampler.inputs)),
+        count=Code(", ".join(argument(value, "count") for value in sampler.inputs)),
         access=drawn(sampler, plan)[0],
         picture=is_picture(program, plan),
     )

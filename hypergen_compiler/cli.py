@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from hypergen_compiler import cli_owning
+from hypergen_compiler.cli_doctor import doctor_command
 from hypergen_compiler.cli_experiment import experiments
 from hypergen_compiler.cli_project import compile_and_show, named_target, project_targets
 from hypergen_compiler.terminal import CHECK_FAILED, answer, reported, tell
@@ -216,7 +217,7 @@ def demo_command(
         run(out, data)
 
 
-for command, function in cli_owning.COMMANDS.items():
+for command, function in {**cli_owning.COMMANDS, "doctor": doctor_command}.items():
     app.command(command)(function)
 
 

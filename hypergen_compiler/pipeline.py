@@ -14,6 +14,7 @@ from torch import nn
 
 from hypergen_compiler.capture import EntryPoint, capture, entry_points
 from hypergen_compiler.capture.warm import warmed
+from hypergen_compiler.checker import check_graphs, check_layout, check_plan, check_runs, check_texts, require
 from hypergen_compiler.emit.files import emit
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.single_file import single_file
@@ -186,7 +187,9 @@ def build(request: Request, name: str, progress: Progress = ignore) -> Build:
 
 def emitted(found: Design, request: Request, progress: Progress) -> Build:
     progress("emitting the package")
-    files = formatted(emit(found.program, found.layout, found.plan))
+    files = emit(found.program, found.layout, found.plan)
+    require("emission", check_texts(files), found.program)
+    files = formatted(files)
     if request.origin.single_file:
         files = formatted(single_file(files, found.program))
     manifest = describe_package(
@@ -218,12 +221,21 @@ def design(request: Request, name: str, progress: Progress = ignore) -> Design:
         critic=critic,
         allow_frozen=request.allow_frozen,
     )
+    require("capture", check_graphs(program) + check_runs(program, model, points), program)
     progress("planning the hypernetwork")
     layout, plan = planned(program, request)
     return Design(model, points, program, layout, plan, recipe)
 
 
 def planned(program: Program, request: Request) -> tuple[ParameterLayout, Plan]:
+    """Layout and plan, checked."""
+    layout, plan = chosen(program, request)
+    require("layout", check_layout(program, layout), program)
+    require("plan", check_plan(program, layout, plan), program)
+    return layout, plan
+
+
+def chosen(program: Program, request: Request) -> tuple[ParameterLayout, Plan]:
     """Layout and plan: one pass for all datasets of a step where the model allows it and nothing else was asked for.
 
     What cannot differ between datasets within that pass is kept.

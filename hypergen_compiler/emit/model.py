@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 import torch.fx
 
+from hypergen_compiler.checker import check_functions, require
 from hypergen_compiler.emit.expressions import extent_expression
 from hypergen_compiler.emit.function import PrintedFunction, print_function
 from hypergen_compiler.emit.header import header
@@ -49,6 +50,7 @@ def model(
 
 def model_text(program: Program, records: dict[str, Records], modules: set[str], gained: Collection[str] = ()) -> str:
     folded = fold(program, records)
+    require("folding", check_functions(program, folded, records), program)
     name_functions(program, folded, records, modules)
     copied = autograd_classes(graph for entry in program.entries for graph in entry.graphs)
     taken = {function.name for function in folded.functions} | {*copied, *container_names(program).values(), *modules}

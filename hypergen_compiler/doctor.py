@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from hypergen_compiler.errors import HyperGenError, InternalError
+from hypergen_compiler.errors import InternalError
 from hypergen_compiler.versions import versions
 
 __all__ = ["keep_report", "kept_report", "write_report"]
@@ -32,14 +32,5 @@ def report_file() -> Path:
 
 
 def write_report(file: Path) -> None:
-    """Writes the last internal error's report, or, where there was none, what HyperGen runs with.
-
-    Raises HG501 where the file cannot be written.
-    """
-    text = kept_report() or "".join(f"{name}: {version}\n" for name, version in versions())
-    try:
-        file.write_text(text)
-    except OSError as error:
-        raise HyperGenError(
-            "HG501", f"{file} cannot be written: {error.strerror}", remedy="Name a file in a folder that you may write."
-        ) from error
+    """Writes the last internal error's report, or, where there was none, what HyperGen runs with."""
+    file.write_text(kept_report() or "".join(f"{name}: {version}\n" for name, version in versions()))

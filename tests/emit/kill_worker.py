@@ -64,11 +64,11 @@ def main() -> None:
 def same(one: Path, other: Path) -> bool:
     """Whether two files are equal but for what the clock says."""
     if one.suffix == ".csv":
-        rows = [[row.split(",") for row in path.read_text().splitlines()] for path in (one, other)]
-        return [[row[:-1] for row in found] for found in rows][0] == [[row[:-1] for row in found] for found in rows][1]
+        first, second = ([row.rpartition(",")[0] for row in path.read_text().splitlines()] for path in (one, other))
+        return first == second
     read = importlib.import_module("running_statistics.storage").read_safetensors
-    found = [read(path)[0] for path in (one, other)]
-    return found[0].keys() == found[1].keys() and all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+    first, second = (read(path)[0] for path in (one, other))
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 if __name__ == "__main__":

@@ -166,7 +166,7 @@ def test_a_loss_that_is_not_finite_changes_no_weight(folder, monkeypatch):
 
 @pytest.mark.parametrize(
     ("part", "said"),
-    [("data", "the data is not"), ("head", "the hypernetwork's head is"), ("buffer", "the buffer norm.running_mean is")],
+    [("data", "the data"), ("head", "the hypernetwork's head"), ("buffer", "the buffer norm.running_mean")],
 )
 def test_the_first_tensor_that_is_not_finite_is_named(folder, part, said):
     run = trainer(folder, "noisy")
@@ -180,7 +180,7 @@ def test_the_first_tensor_that_is_not_finite_is_named(folder, part, said):
         else:
             run.state.norm_running_mean.fill_(torch.nan)
             run.hypernetwork.embedding_spread.fill_(torch.nan)
-    with pytest.raises(module("noisy", "faults").NotFinite, match=f"step 4: {said}"):
+    with pytest.raises(module("noisy", "faults").NotFinite, match=f"step 4: {said} is not finite"):
         run.advance()
 
 
@@ -253,7 +253,7 @@ def test_a_folder_that_is_full_keeps_what_it_has(folder, tmp_path, monkeypatch):
 
     options = "--steps 8 --batch 8 --episodes 2 --checkpoint-every 2".split()
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(SystemExit, match="cannot be written: .*No space left on device; the same command goes on"):
+    with pytest.raises(SystemExit, match=r"cannot be written: .*No space left on device; the same command goes on"):
         command(folder, monkeypatch, "--out", tmp_path / "run", *options)
     assert not list((tmp_path / "run").glob("*.tmp"))
     assert module("noisy", "checkpoint").read_checkpoint(tmp_path / "run")["step"] == 2

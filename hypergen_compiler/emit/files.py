@@ -6,7 +6,7 @@ import io
 
 import torch
 
-from hypergen_compiler.emit.data import data, episodes, pictures
+from hypergen_compiler.emit.data import data, episodes, groups, items, loader, pictures, sources
 from hypergen_compiler.emit.export import export
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import hypernetwork
@@ -42,7 +42,11 @@ TRAINING_FILES = {
     "hypernetwork.py": hypernetwork,
     "objective.py": objective,
     "processes.py": processes,
+    "sources.py": sources,
+    "items.py": items,
     "data.py": data,
+    "groups.py": groups,
+    "loader.py": loader,
     "episodes.py": episodes,
     "pictures.py": pictures,
     "storage.py": storage,

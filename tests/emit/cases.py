@@ -82,15 +82,15 @@ CASES = {
 }
 
 
-def publish(case: str, path: Path) -> Plan:
-    """Writes the package of a case to the folder `path`, whose name is the case's."""
+def publish(case: str, path: Path, budget: str | None = "5x") -> Plan:
+    """Writes the package of a case to the folder `path`, which gives it its name."""
     make, example, sample = CASES[case]
     torch.manual_seed(0)
     model = make()
     points = entry_points(model, example, loss="loss", sample=sample)
-    program = capture(model, points, name=case, source=f"{make.__name__}()", loss="loss", sample=sample)
+    program = capture(model, points, name=path.name, source=f"{make.__name__}()", loss="loss", sample=sample)
     layout = lay_out(program)
-    chosen = plan(program, layout, "5x")
+    chosen = plan(program, layout, budget)
     path.mkdir()
     for name, content in emit(program, layout, chosen).items():
         (path / name).write_bytes(content)
@@ -107,7 +107,8 @@ def importable(path: Path) -> Iterator[Path]:
     sys.path.insert(0, str(path))
     yield path
     sys.path.remove(str(path))
-    for name in [name for name in sys.modules if name.partition(".")[0] in CASES]:
+    packages = {folder.name for folder in path.iterdir()}
+    for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
         del sys.modules[name]
 
 

@@ -7,7 +7,7 @@ import io
 import torch
 
 from hypergen_compiler.emit.data import data, episodes, groups, items, loader, pictures, sources
-from hypergen_compiler.emit.export import export
+from hypergen_compiler.emit.export import batch_norm, export, mixtures
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import hypernetwork
 from hypergen_compiler.emit.layers import layers
@@ -51,6 +51,8 @@ TRAINING_FILES = {
     "pictures.py": pictures,
     "storage.py": storage,
     "checkpoint.py": checkpoint,
+    "mixtures.py": mixtures,
+    "batch_norm.py": batch_norm,
     "export.py": export,
     "settings.py": settings,
     "optimizer.py": optimizer,

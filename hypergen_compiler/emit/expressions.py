@@ -19,12 +19,15 @@ from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.fold import Call, Const, Constant, Weight
 from hypergen_compiler.fold.borders import is_within, relative_steps
 from hypergen_compiler.fold.items import is_const, is_number
+from hypergen_compiler.fold.parameters import CREATING
 from hypergen_compiler.ops import ATOM, Expression, Invocation, parenthesized, print_call
 from hypergen_compiler.ops.expression import UNARY, UNKNOWN, literal_expression
 from hypergen_compiler.ops.layers import print_rewritten
 from hypergen_compiler.program import Affine, Choice, Extent, Program, Ratio
 
 __all__ = ["Expressions", "extent_expression"]
+
+DEFAULTS = frozenset({"None", "torch.strided"})  # of what makes tensors
 
 
 class Expressions:
@@ -101,6 +104,8 @@ class Expressions:
         with located(where):
             args = [self.argument(argument, leaves) for argument in node.args]
             kwargs = {name: self.argument(argument, leaves) for name, argument in node.kwargs.items()}
+        if node.meta["name"] in CREATING:
+            kwargs = {name: value for name, value in kwargs.items() if value.text not in DEFAULTS}
         call = Invocation(
             node.meta["name"], node.target, args, kwargs, where, self.device, takes_tensors, node.meta["call"].reflected
         )

@@ -42,6 +42,9 @@ def slice_of_tuple(expressions: Expressions, column: Column) -> str:
         start = values[0] if values[0] + 1 < length else ""
         stop = values[-1] - 1 if values[-1] else ""
         return f"{whole}[{start}:{stop}:-1]"
+    if step > 1:
+        stop = values[-1] + 1 if values[-1] + step < length else ""
+        return f"{whole}[{values[0] or ''}:{stop}:{step}]"
     return displayed([reach(column.kind, (*column.prefix, value)) for value in values])
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from hypergen_compiler.emit.expressions import Expressions
+from hypergen_compiler.emit.numbers import number_expression
 from hypergen_compiler.emit.records import Records, reach
 from hypergen_compiler.fold import Column, Loop
 
@@ -17,7 +18,7 @@ def column_source(expressions: Expressions, loop: Loop, column: Column) -> str:
     if column.kind == "index":
         return f"range({loop.turns})"
     if column.kind == "number":
-        return displayed([expressions.number(leaf).text for leaf in column.values])
+        return displayed([number_expression(leaf.value, expressions.size_name).text for leaf in column.values])
     if column.kind == "value":
         return displayed([expressions.tensor(expressions.flow.alias(leaf)).text for leaf in column.values])
     if isinstance(column.values[0], int):

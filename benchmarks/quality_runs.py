@@ -84,8 +84,8 @@ def train_head(task: Task, digits: Digits, folder: Path, seed: int) -> Run:
 
 
 def training(task: Task, digits: Digits, package: ModuleType, steps: int, seed: int):
-    settings = package.train.Settings(steps=steps, batch=ITEMS, episodes=EPISODES, seed=seed)
-    return package.train.Training(package.data.Data((digits.images,), digits.labels), settings)
+    settings = package.training.Settings(steps=steps, batch=ITEMS, episodes=EPISODES, seed=seed)
+    return package.training.Trainer(package.data.Data((digits.images,), digits.labels), settings)
 
 
 def step_ratio(task: Task, digits: Digits, seconds: float, folder: Path) -> float:

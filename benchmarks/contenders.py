@@ -73,7 +73,7 @@ def load_part(path: Path, part: str) -> ModuleType:
 def packaged(path: Path, datasets: Sequence[Tensor], penalty: bool) -> Contender:
     """An emitted package with its own objective and its own optimizer."""
     hypernetwork, state = load_part(path, "hypernetwork").Hypernetwork(), load_part(path, "weights").State()
-    optimizer = load_part(path, "train").make_optimizer(hypernetwork, RATE)
+    optimizer = load_part(path, "optimizer").make_optimizer(hypernetwork, RATE)
     objective = load_part(path, "objective").objective
     strength = STRENGTH if penalty else 0.0
 

@@ -39,21 +39,18 @@ def targets() -> Iterator[tuple[str, nn.Module, torch.Tensor]]:
 
 
 def step_of(package: ModuleType, dataset: torch.Tensor):
-    """A function that takes one training step, and everything that it holds between steps."""
-    hypernetwork, state = package.hypernetwork.Hypernetwork(), package.weights.State()
-    optimizer, clip = package.optimizer.make_optimizer(hypernetwork, 1e-3), package.optimizer.RelativeClip()
+    """A function that takes one step of the package's own training, and the bytes that it holds between steps."""
+    settings = package.settings.Settings(steps=1, batch=ITEMS, episodes=EPISODES, strength=0.0)
+    run = package.training.Trainer(package.data.Data((dataset,), None), settings)
 
     def step() -> None:
-        terms = package.objective.objective(hypernetwork, state, *[dataset] * EPISODES, strength=0)
-        optimizer.zero_grad(set_to_none=True)
-        terms.total.backward()
-        clip(optimizer)
-        optimizer.step()
+        run.advance()
+        run.optimizer.zero_grad(set_to_none=True)
 
     step()
-    optimizer.zero_grad(set_to_none=True)
-    held = [*hypernetwork.parameters(), *hypernetwork.buffers(), *state.buffers()]
-    held += [value for moments in optimizer.state.values() for value in moments.values()]
+    held = [*run.hypernetwork.parameters(), *run.hypernetwork.buffers(), *run.state.buffers()]
+    held += [value for moments in run.optimizer.state.values() for value in moments.values()]
+    held += list(run.averaged.parameters()) if run.averaged else []
     return step, sum(tensor.nbytes for tensor in held)
 
 

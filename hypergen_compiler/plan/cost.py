@@ -16,7 +16,7 @@ from hypergen_compiler.program import Affine, Dimension, Extent, Program
 __all__ = ["EPISODES", "ITEMS", "activation_bytes", "moved_bytes", "peak_bytes", "small_calls"]
 
 EPISODES, ITEMS = 4, 64
-VALUE_AND_MOMENTS = 12  # bytes of a parameter while there is no gradient
+GRADIENT, AVERAGE = 4, 4  # bytes of a parameter: its gradient, within BYTES, and its moving average, on top
 # What a step moves for each parameter: emission reads 4 bytes, backward writes 4, clipping reads 8 and writes 4, Adam
 # reads 16 and writes 12.
 MOVED_PER_PARAMETER = 48
@@ -50,8 +50,8 @@ def peak_bytes(program: Program, layout: ParameterLayout, option: Candidate) -> 
     hidden = EPISODES * HIDDEN * -(-option.conditioned // option.chunk) * itemsize if option.chunk else 0
     kept = activation_bytes(program, ITEMS) + gained_bytes(program, layout, option, ITEMS)
     kept += normed_bytes(program, ITEMS) if option.together else 0
-    forward = VALUE_AND_MOMENTS * parameters + emitted + hidden + EPISODES * kept
-    backward = BYTES * parameters + 2 * emitted
+    forward = (BYTES + AVERAGE - GRADIENT) * parameters + emitted + hidden + EPISODES * kept
+    backward = (BYTES + AVERAGE) * parameters + 2 * emitted
     return fixed + max(forward, backward)
 
 

@@ -29,8 +29,8 @@ TRIED, LONGEST = 8, 1.0  # items of a first try, and the seconds that it may tak
 class Machine:
     """Bytes per second that a copy moves, and the seconds of the model's own work; None where it was not run.
 
-    `call` is the seconds of a call on a few numbers with its backward pass, and `plain` a whole training step of the model itself on all items of a step, `together` its forward and backward
-    pass alone, `passes` those for each dataset of a step.
+    `plain` is a whole training step of the model itself on all items of a step, `together` its forward and backward
+    pass alone, `passes` those for each dataset of a step. `call` is any call on a few numbers with its backward pass.
     """
 
     bandwidth: float

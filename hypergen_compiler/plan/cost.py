@@ -18,8 +18,8 @@ __all__ = ["EPISODES", "ITEMS", "activation_bytes", "moved_bytes", "peak_bytes",
 EPISODES, ITEMS = 4, 64
 GRADIENT, AVERAGE = 4, 4  # bytes of a parameter: its gradient, within BYTES, and its moving average, on top
 # What a step moves for each parameter: emission reads 4 bytes, backward writes 4, clipping reads 8 and writes 4, Adam
-# reads 16 and writes 12.
-MOVED_PER_PARAMETER = 48
+# reads 16 and writes 12, the average reads 8 and writes 4.
+MOVED_PER_PARAMETER = 60
 # What it moves for each emitted element of a dataset: product, sum with the base, gradient, their gathering.
 MOVED_PER_ELEMENT = 40
 # How often what a matrix with gains makes goes through memory: scaling reads and writes it; backward reads the gradient

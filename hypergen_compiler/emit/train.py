@@ -108,11 +108,7 @@ def dependence(program: Program, layout: ParameterLayout, plan: Plan) -> str | N
     """What measures how far weights depend on the data, where they do at all."""
     if plan.head == "base":
         return None
-    kept, frozen, sampled = (
-        layout.conditioned < layout.trained,
-        layout.trained < layout.size,
-        is_penalised(program, plan),
-    )
+    kept, frozen, sampled = layout.conditioned < layout.trained, layout.trained < layout.size, is_penalised(program, plan)
     depends = " and (offset < CONDITIONED or name in dict(GAINED))" if layout.gains else " and offset < CONDITIONED"
     if not kept and not layout.gains:
         depends = " and offset < EMITTED" if frozen else ""

@@ -30,7 +30,7 @@ from hypergen_compiler.plan.alternatives import Alternative, weigh
 from hypergen_compiler.plan.machine import measure
 from hypergen_compiler.pristine import with_record
 from hypergen_compiler.program import Program
-from hypergen_compiler.publish import check_target, staged, swap_in
+from hypergen_compiler.publish import check_contents, check_target, staged, swap_in
 from hypergen_compiler.recipe_entries import RecipeEntries, chosen_recipe, sampler
 from hypergen_compiler.recipes import Recipe
 from hypergen_compiler.source import describe_model
@@ -175,7 +175,7 @@ def publish_build(built: Build, target: Path, force: bool, progress: Progress, p
         progress("verifying it against the model")
         built.verify(folder, process)
         check_target(target, force=force)
-        swap_in(folder, target)
+        swap_in(folder, target, lambda old: None if force else check_contents(old, target.name))
     return Package(target, built.manifest, built.design.model, built.design.tried)
 
 

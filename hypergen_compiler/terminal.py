@@ -37,8 +37,18 @@ def reported() -> Iterator[None]:
         try:
             yield
         except HyperGenError as error:
-            complain(f"error[{error.code}]", error.what, error.where, error.remedy)
-            raise typer.Exit(CHECK_FAILED if error.code in DISAGREEMENTS else WRONG_INPUT) from None
+            raise refused(error) from None
+        except BrokenPipeError:  # nobody reads on, which is no failure
+            raise
+        except OSError as error:  # of a file that no stage knows better
+            what = f"{error.filename or 'a file'} cannot be read or written: {error.strerror or error}"
+            remedy = "See to it that this file is there, its folder has room, and you have the right to use it."
+            raise refused(HyperGenError("HG507", what, remedy=remedy)) from None
+
+
+def refused(error: HyperGenError) -> typer.Exit:
+    complain(f"error[{error.code}]", error.what, error.where, error.remedy)
+    return typer.Exit(CHECK_FAILED if error.code in DISAGREEMENTS else WRONG_INPUT)
 
 
 def complain(kind: str, what: str, where: str | None = None, remedy: str | None = None) -> None:

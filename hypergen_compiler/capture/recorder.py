@@ -71,6 +71,7 @@ class Recorder(TorchFunctionMode):
         self.generator: torch.Tensor | None = None
         self.autocast = torch.is_autocast_enabled("cpu")
         self.scopes: dict[int, Scope] = {}
+        self.turns: dict[tuple[int, int], list[Scope]] = {}
         self.paths = {id(child): path for path, child in module.named_modules()}
         for name, parameter in module.named_parameters():
             self.see(parameter, Ref("parameter", name))
@@ -207,7 +208,8 @@ class Recorder(TorchFunctionMode):
         for position in range(len(chain) - 1, -1, -1):
             if not frames.is_transparent(chain[position].f_code):
                 scope = self.scope(chain, position, scope)
-        call.scope, call.written = scope, self.written(chain)
+        call.scope, call.written = scope, self.written(chain, Scope(scope))
+        call.operands = frames.argument_names(chain, is_method=call.name.startswith("Tensor."))
 
     def scope(self, chain: list[FrameType], position: int, parent: Scope) -> Scope:
         frame = chain[position]
@@ -218,10 +220,13 @@ class Recorder(TorchFunctionMode):
         path = self.paths.get(id(first))
         is_method = path is not None or code.co_varnames[:1] == ("self",)
         where = f"{frames.os.path.basename(code.co_filename)}:{code.co_firstlineno}"
+        if frames.is_torch(code):
+            where = "torch.nn" if code.co_filename == frames.NORMS else "torch.distributions"
+            where += f".{type(first).__name__}" if is_method else ""
         scope = Scope(parent, code.co_name, type(first).__name__ if is_method else None, path, where, code=code)
         for argument in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
             self.name_argument(scope, argument, frame.f_locals.get(argument))
-        scope.site = self.written(chain[position + 1 :])
+        scope.site = self.written(chain[position + 1 :], scope)
         self.scopes[id(frame)] = scope
         self.alive.append(frame)
         return scope
@@ -234,20 +239,32 @@ class Recorder(TorchFunctionMode):
             items = value.items() if isinstance(value, dict) else enumerate(value)
             for key, item in items:
                 if isinstance(item, torch.Tensor) and id(item) in self.refs:
-                    name = str(key) if isinstance(value, dict) else f"{argument}_{key}"
+                    name = str(key) if isinstance(value, dict) else element_name(scope.code, argument, key, len(value))
                     scope.arguments.setdefault(self.refs[id(item)], name)
 
-    def written(self, chain: list[FrameType]) -> Written | None:
+    def written(self, chain: list[FrameType], scope: Scope) -> Written | None:
+        """The statement that receives what `scope`, which is inside of its function, computes."""
         found = frames.naming_frame(chain)
         if found is None or id(found[0]) not in self.scopes:
             return None
-        return Written(self.scopes[id(found[0])], found[1])
+        frame, names, one_by_one = found
+        if not (one_by_one and isinstance(names, list)):
+            return Written(self.scopes[id(frame)], names)
+        receiver = self.scopes[id(frame)]
+        while scope.parent is not receiver:
+            scope = scope.parent
+        came = self.turns.setdefault((id(frame), frame.f_lasti), [])
+        if scope not in came:
+            came.append(scope)
+        return Written(receiver, names, came.index(scope) % len(names))
 
     def profile(self, frame: FrameType, event: str, value: Any) -> None:
         """Notes what a scope returns, for the order and the names of its results."""
         if event != "return" or value is None or id(frame) not in self.scopes:
             return
         scope = self.scopes[id(frame)]
+        elements = value if isinstance(value, tuple | list) else [value]
+        scope.outline = [self.refs.get(id(item)) if isinstance(item, torch.Tensor) else None for item in elements]
         scope.returned = [self.refs[id(tensor)] for tensor in tensors(value) if id(tensor) in self.refs]
         if isinstance(value, dict):
             items: Iterable[tuple[Any, Any]] = value.items()
@@ -256,6 +273,13 @@ class Recorder(TorchFunctionMode):
         for key, tensor in items:
             if isinstance(tensor, torch.Tensor) and id(tensor) in self.refs:
                 scope.keys[self.refs[id(tensor)]] = str(key)
+
+
+def element_name(code: Any, argument: str, number: int, count: int) -> str:
+    """What a function calls an element of a tuple that it is handed."""
+    names = frames.unpacked_names(code, argument)
+    known = len(names) == count and isinstance(names[number], str) and names[number] != "_"
+    return names[number] if known else f"{argument}_{number}"
 
 
 def run(recorder: Recorder, call: Callable[..., Any], module: nn.Module, inputs: tuple[Any, ...]) -> Any:

@@ -10,6 +10,7 @@ import torch
 import torch.fx
 
 from hypergen_compiler.emit.flow import AFTER, Flow
+from hypergen_compiler.emit.formulas import PRODUCT, formula
 from hypergen_compiler.emit.literals import literal, tensor_literal
 from hypergen_compiler.emit.locals import Locals
 from hypergen_compiler.emit.records import Records, reach
@@ -19,7 +20,7 @@ from hypergen_compiler.fold import Call, Const, Constant, Weight
 from hypergen_compiler.fold.borders import is_within, relative_steps
 from hypergen_compiler.fold.items import is_const, is_number
 from hypergen_compiler.ops import ATOM, Expression, Invocation, parenthesized, print_call
-from hypergen_compiler.ops.expression import UNKNOWN, literal_expression
+from hypergen_compiler.ops.expression import UNARY, UNKNOWN, literal_expression
 from hypergen_compiler.ops.layers import print_rewritten
 from hypergen_compiler.program import Affine, Choice, Extent, Program, Ratio
 
@@ -34,13 +35,24 @@ class Expressions:
         self.function, self.region, self.size_name = flow.function, flow.region, size_name
         self.gathered = {first: loop for loop in flow.loops for first in loop.gathered}
         self.lists = {out: first for loop in flow.loops for first, every in loop.gathered.items() for out in every}
-        rebound = {name for node, name in names.names.items() if node in flow.definitions}
-        self.rebound = rebound & set(names.arguments)
+        self.rebound: dict[str, int] = {}
+        for node, name in names.names.items():
+            if node in flow.definitions and name in names.arguments:
+                position = flow.root[flow.definitions[node]]
+                self.rebound[name] = min(position, self.rebound.get(name, position))
         self.sizes: dict[tuple[int, int], str] = {}
         self.device = self.find_device()
 
     def argument_name(self, place: int) -> str:
         return self.locals.names[self.region.arguments[place]]
+
+    def own_name(self, place: int) -> str:
+        """What an argument is called in the signature."""
+        return (
+            self.locals.arguments[place]
+            if self.region.arguments[place] in self.locals.copied
+            else self.argument_name(place)
+        )
 
     def find_device(self) -> str | None:
         """An expression for the device of what the function works on: of a tensor argument, else of a weight."""
@@ -69,6 +81,14 @@ class Expressions:
                 if steps[: len(base)] == base:
                     return f"{reach(space, steps[len(base) :])}.device"
         return None
+
+    def is_before(self, position: int, statement: int) -> bool:
+        """Whether what stands at `position` is evaluated before a statement gives its name to a value."""
+        loop = self.flow.loop_at.get(statement)
+        carried_in = any(loop is not None and place[0] == "carried" for place in (loop.places.values() if loop else ()))
+        if loop is not None and (carried_in or self.flow.loop_at.get(position) is loop):
+            return self.flow.root[position] < loop.start
+        return self.flow.root[position] <= statement
 
     def expression(self, position: int) -> Expression:
         item = self.flow.body[position]
@@ -150,13 +170,19 @@ class Expressions:
             if (position, number) in self.locals.numbers:
                 return Expression(self.locals.numbers[position, number])
             if (position, number) in self.function.explained:
-                return self.size(*self.function.explained[position, number])
+                return self.power(position, *self.function.explained[position, number])
+            if (position, number) in self.function.inferred:
+                return literal_expression(-1)
             return self.number(leaf)
         if leaf in self.lists and self.flow.loop_at.get(position) is not self.gathered[self.lists[leaf]]:
             return Expression("")  # printed with the whole list
         leaf = self.flow.alias(leaf)
         if leaf in self.flow.inlined:
             return self.expression(self.flow.inlined[leaf])
+        if leaf in self.locals.copied:
+            own = self.locals.arguments[self.region.arguments.index(leaf)]
+            if self.is_before(position, self.rebound[own]):
+                return Expression(own, tensor=True)
         return self.tensor(leaf)
 
     def from_loop(self, place: tuple[Any, ...]) -> Expression:
@@ -176,9 +202,14 @@ class Expressions:
             return Expression(scaled, ATOM if step == 1 else 12)
         return Expression(f"{scaled} {'+' if first > 0 else '-'} {abs(first)}", 11)
 
-    def size(self, place: int, dimension: int) -> Expression:
+    def power(self, position: int, place: int, dimension: int, power: float) -> Expression:
+        size = self.size(position, place, dimension)
+        return size if power == 1 else Expression(f"{size.text} ** {power}", 14)
+
+    def size(self, position: int, place: int, dimension: int) -> Expression:
+        """The size of an argument; one whose name is given to another value before `position` is read at the top."""
         name = self.argument_name(place)
-        if name not in self.rebound:
+        if name not in self.rebound or self.is_before(position, self.rebound[name]):
             return Expression(f"{name}.shape[{dimension}]")
         if (place, dimension) not in self.sizes:
             self.sizes[place, dimension] = self.locals.claim(f"{name}_size", [(-1, AFTER + 1)])
@@ -201,7 +232,14 @@ class Expressions:
             if value == Choice(False, True):
                 return Expression("not training", 5)
             return Expression(f"{literal(value.training)} if training else {literal(value.evaluation)}", 1)
-        return literal_expression(value)
+        meant = formula(abs(value)) if isinstance(value, float) else None
+        if meant is None:
+            return literal_expression(value)
+        text, precedence = meant
+        if value > 0:
+            return Expression(text, precedence, value)
+        inner = text if precedence > UNARY or precedence == PRODUCT else f"({text})"
+        return Expression(f"-{inner}", min(precedence, UNARY), value)
 
     def tensor(self, leaf: Any) -> Expression:
         if leaf in self.locals.names:

@@ -74,6 +74,8 @@ class Printer:
                 context = self.print_statement(part, 0, context)
         self.print_return()
         head = [f"{name} = {argument}.shape[{dimension}]" for argument, dimension, name in self.size_lines()]
+        own_names = dict(zip(self.region.arguments, self.locals.arguments, strict=False))
+        head += [f"{copy} = {own_names[leaf]}" for leaf, copy in self.locals.copied.items()]
         values = [node for node in self.flow.definitions if self.locals.names.get(node, "_") != "_"]
         return PrintedFunction(
             self.function, self.parameters(), (*head, *self.lines), self.locals.recovered, len(values)
@@ -95,12 +97,12 @@ class Printer:
         """Sizes that are read once, at the top, because their argument's name is given to another value later."""
         if self.function.batch_from is not None:
             place, dimension = self.function.batch_from
-            yield self.expressions.argument_name(place), dimension, "n"
+            yield self.expressions.own_name(place), dimension, "n"
         if self.function.size_from is not None:
             place, dimension = self.function.size_from
-            yield self.expressions.argument_name(place), dimension, self.size_name
+            yield self.expressions.own_name(place), dimension, self.size_name
         for (place, dimension), name in self.expressions.sizes.items():
-            yield self.expressions.argument_name(place), dimension, name
+            yield self.expressions.own_name(place), dimension, name
 
     # Statements
 

@@ -24,7 +24,7 @@ from hypergen_compiler.together import Together, rewritten
 __all__ = ["model", "name_functions"]
 
 TAKEN = frozenset(dir(builtins)) | frozenset(
-    "torch F Tensor Gained NamedTuple Any Weights State CONSTANTS w state n training".split()
+    "torch math F Tensor Gained NamedTuple Any Weights State CONSTANTS w state n training".split()
 )
 # What torch 2.13 leaves without types; a type checker follows no value through them.
 UNTYPED = frozenset(
@@ -61,6 +61,8 @@ def model_text(program: Program, records: dict[str, Records], modules: set[str],
     classes += [container_text(name, container) for container, name in container_names(program).items()]
     body = "\n\n\n".join([*classes, *texts])
     used = [record.name for tree in records.values() for record in tree.classes if uses(body, record.name)]
+    lines = {"math.": "import math", "(NamedTuple)": "from typing import Any, NamedTuple"}
+    standard = [line for sign, line in lines.items() if sign in body]
     others = [name for name, sign in (("CONSTANTS", "CONSTANTS["), ("Gained", "| Gained")) if sign in body]
     return render(
         "model.py.j2",
@@ -71,7 +73,7 @@ def model_text(program: Program, records: dict[str, Records], modules: set[str],
         imports=Code(", ".join(sorted({"State", "Weights", *used, *others}))),
         layers=bool(modules),
         functional=Code("import torch.nn.functional as F\n" if "F." in body else ""),
-        namedtuple=Code("from typing import Any, NamedTuple\n\n" if "(NamedTuple)" in body else ""),
+        standard=Code("\n".join([*standard, "", ""]) if standard else ""),
         body=Code(body),
     )
 
@@ -116,7 +118,8 @@ def function_text(printed: PrintedFunction, gained: Collection[str], records: di
     """A function; `gained` are the matrices that may come as `Gained`."""
     function = printed.function
     parameters = ", ".join(annotated(printed, place, gained, records) for place in range(len(printed.parameters)))
-    lines = [f"def {function.name}({parameters}){result_annotation(function)}:"]
+    lines = ["@torch.no_grad()"] if function.entry is not None and not function.model.grad else []
+    lines += [f"def {function.name}({parameters}){result_annotation(function)}:"]
     lines.append(f'    """{docstring(printed)}"""')
     lines += [f"    {line}" for line in printed.body] or ["    pass"]
     return "\n".join(lines)

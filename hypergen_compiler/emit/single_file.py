@@ -17,7 +17,34 @@ from hypergen_compiler.program import Program
 
 __all__ = ["single_file"]
 
-ORDER = ("weights", "layers", "model", "hypernetwork", "objective", "processes", "data", "export", "train")
+ORDER = (
+    "weights",
+    "layers",
+    "model",
+    "hypernetwork",
+    "objective",
+    "processes",
+    "pictures",
+    "sources",
+    "items",
+    "data",
+    "groups",
+    "loader",
+    "episodes",
+    "storage",
+    "checkpoint",
+    "export",
+    "settings",
+    "optimizer",
+    "faults",
+    "dependence",
+    "learner",
+    "log",
+    "curves",
+    "samples",
+    "training",
+    "train",
+)
 COMMANDS = ("train", "export")
 KEPT = ("weights", "layers")  # modules whose names stay: they are read as attributes too
 HEADER_LINES = 3  # the header and the empty line before it, in a module's docstring

@@ -1,4 +1,4 @@
-"""What trains: `learner.py`, all that a step changes; `training.py`, a run; their parts; and `train.py`, the command."""
+"""What trains: `learner.py` for a step, `training.py` for a run, the command `train.py`, and what these need."""
 
 from __future__ import annotations
 
@@ -109,14 +109,13 @@ def dependence(program: Program, layout: ParameterLayout, plan: Plan) -> str | N
     """What measures how far weights depend on the data, where they do at all."""
     if plan.head == "base":
         return None
-    kept, frozen, sampled = (
-        layout.conditioned < layout.trained,
-        layout.trained < layout.size,
-        is_penalised(program, plan),
-    )
-    depends = " and (offset < CONDITIONED or name in dict(GAINED))" if layout.gains else " and offset < CONDITIONED"
-    if not kept and not layout.gains:
-        depends = " and offset < EMITTED" if frozen else ""
+    sampled = is_penalised(program, plan)
+    if layout.gains:
+        depends = " and (offset < CONDITIONED or name in dict(GAINED))"
+    elif layout.conditioned < layout.trained:
+        depends = " and offset < CONDITIONED"
+    else:
+        depends = " and offset < EMITTED" if layout.trained < layout.size else ""
     names = ["LAYOUT", *(["State", "unpack"] if sampled else [])]
     names += [name for name in ("CONDITIONED", "EMITTED", "GAINED") if name in depends]
     return render(

@@ -352,3 +352,21 @@ def test_what_a_worker_cannot_read_ends_the_program(tmp_path, all_are_large):
     source = episodes(module("vectors", "data").read_data(tmp_path / "data.npy"), workers=1)
     with pytest.raises(SystemExit, match=r"data\.npy: array `x` holds values that are not finite"):
         source.plain(10)
+
+
+def test_a_run_with_workers_is_the_run_without_also_when_it_is_resumed(tmp_path, all_are_large):
+    values = np.random.default_rng(0).normal(size=(200, 4)) + np.arange(200)[:, None] % 4
+    np.savez(tmp_path / "data.npz", x=values, labels=np.arange(200) % 4)
+    data = module("vectors", "data").read_data(tmp_path / "data.npz")
+    training = module("vectors", "training")
+    settings = training.Settings(steps=16, batch=8, episodes=3)
+    runs = [training.Trainer(data, settings, workers=workers) for workers in (0, 2, 1)]
+    for run, steps in zip(runs, (8, 8, 5), strict=True):
+        for _ in range(steps):
+            run.advance()
+    resumed = training.Trainer(data, settings, workers=2)
+    resumed.restore(runs[2].content())
+    for _ in range(3):
+        resumed.advance()
+    expected, *others = ([*run.hypernetwork.state_dict().values()] for run in (*runs[:2], resumed))
+    assert all(equal(other, expected) for other in others)

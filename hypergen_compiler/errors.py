@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["CODES", "HyperGenError", "HyperGenWarning"]
+__all__ = ["CODES", "HyperGenError", "HyperGenWarning", "InternalError"]
 
 CODES: dict[str, str] = {
     "HG101": "the source cannot be imported",
@@ -53,6 +53,7 @@ CODES: dict[str, str] = {
     "HG701": "there is nothing to audit at the place that is named, or more than one thing",
     "HG702": "what is audited and its data do not fit each other",
     "HG901": "HyperGen contradicts itself",
+    "HG902": "what a stage of HyperGen made breaks the stage's own rules",
 }
 
 
@@ -67,6 +68,14 @@ class HyperGenError(Exception):
             raise KeyError(code)
         self.code, self.what, self.where, self.remedy = code, what, where, remedy
         super().__init__(f"{code}: {what}" + (f"\n  at {where}" if where else "") + f"\n  {remedy}")
+
+
+class InternalError(HyperGenError):
+    """A bug of HyperGen's own; `report` is what to hand on, with nothing of the user's beyond names and calls."""
+
+    def __init__(self, code: str, what: str, *, where: str | None = None, remedy: str, report: str):
+        super().__init__(code, what, where=where, remedy=remedy)
+        self.report = report
 
 
 class HyperGenWarning(UserWarning):

@@ -157,7 +157,7 @@ class Locals:
         return name
 
     def is_outlived(self, out: Any, position: int) -> bool:
-        """Whether the user gives the name of a value to another while it is still needed, for a skip connection, say."""
+        """Whether the user gives the name of a value to another while it is still needed, as of a skip connection."""
         if out in self.flow.carried or out in self.flow.starts or self.wanted[out] is None:
             return False
         born, end = self.flow.root[position], self.flow.last_use(out, position)

@@ -173,10 +173,9 @@ class Function:
     """A group of equal regions, printed once after the first, `model`.
 
     `parameters` are groups of places (item, leaf) whose numbers differ between members and become arguments;
-    `explained` are places whose number is always `arguments[a].shape[d] ** power`; `inferred` are sizes that follow from
-    the others. The batch size and the second free size are
-    read from an argument's shape (`batch_from`, `size_from`), or taken as arguments where none shows them; so is the
-    device of a function that makes tensors from nothing.
+    `explained` are places whose number is always `arguments[a].shape[d] ** power`, `inferred` sizes that the
+    others imply. The batch size and the second free size are read from an argument's shape (`batch_from`, `size_from`), or
+    taken as arguments where none shows them; so is the device of a function that makes tensors from nothing.
     """
 
     members: list[Region]

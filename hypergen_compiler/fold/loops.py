@@ -208,6 +208,8 @@ class Search:
             return None
         if len(loop.carried) != len(set(loop.carried.values())) or len(loop.columns) > MOST_COLUMNS:
             return None
+        if is_skewed(loop.columns):
+            return None
         return loop
 
     def gather(self) -> None:
@@ -279,6 +281,16 @@ class Search:
                 return known
         self.loop.columns.append(wanted)
         return wanted
+
+
+def is_skewed(columns: list[Column]) -> bool:
+    """Whether an iteration would use elements of one list that belong to different turns of the user's loop."""
+    listed = [c for c in columns if c.kind in ("w", "state") and isinstance(c.values[0], int)]
+    return any(
+        (one.kind, one.prefix) == (other.kind, other.prefix) and set(one.values) & set(other.values)
+        for place, one in enumerate(listed)
+        for other in listed[:place]
+    )
 
 
 def progression(values: list[Any]) -> tuple[int, int] | None:

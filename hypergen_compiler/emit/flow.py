@@ -50,9 +50,23 @@ class Flow:
             self.aliases.update(part.last)
             for step in range(part.period):
                 self.loop_at[part.start + step] = part
-                self.printed.append(part.start + step)
-        else:
+                if not self.is_left_out(part.start + step, part):
+                    self.printed.append(part.start + step)
+        elif not self.is_left_out(part, None):
             self.printed.append(part)
+
+    def is_left_out(self, position: int, loop: Loop | None) -> bool:
+        """Whether a call changes nothing in all runs of the function and all turns of a loop: it is then an alias."""
+        item, turns = self.body[position], range(loop.count if loop else 1)
+        period = loop.period if loop else 0
+        if not all(member.body[position + turn * period].neutral for member in self.function.members for turn in turns):
+            return False
+        (out,) = item.outs
+        if loop and ((position - loop.start, 0) in loop.places or out in loop.carried or out in loop.gathered):
+            return False
+        self.aliases[out] = self.alias(item.leaves[0])
+        self.aliases.update({last: self.alias(first) for last, first in self.aliases.items() if first is out})
+        return True
 
     def alias(self, leaf: Any) -> Any:
         """The first iteration's value for the last one's."""

@@ -77,7 +77,7 @@ class Printer:
             if isinstance(part, Loop):
                 context = ()
                 self.print_loop(part)
-            elif self.flow.root[part] == part:
+            elif self.flow.root.get(part) == part:
                 context = self.print_statement(part, 0, context)
         self.print_return()
         head = [f"{name} = {argument}.shape[{dimension}]" for argument, dimension, name in self.size_lines()]
@@ -132,7 +132,7 @@ class Printer:
         context: tuple[str, ...] = ()
         for step in range(loop.period):
             position = loop.start + step
-            if self.flow.root[position] == position:
+            if self.flow.root.get(position) == position:
                 context = self.print_statement(position, 1, context)
             for value in loop.gathered:
                 if self.flow.definitions[value] == position:

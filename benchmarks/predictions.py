@@ -41,7 +41,7 @@ def targets() -> Iterator[tuple[str, nn.Module, torch.Tensor]]:
 def step_of(package: ModuleType, dataset: torch.Tensor):
     """A function that takes one training step, and everything that it holds between steps."""
     hypernetwork, state = package.hypernetwork.Hypernetwork(), package.weights.State()
-    optimizer, clip = package.train.make_optimizer(hypernetwork, 1e-3), package.train.RelativeClip()
+    optimizer, clip = package.optimizer.make_optimizer(hypernetwork, 1e-3), package.optimizer.RelativeClip()
 
     def step() -> None:
         terms = package.objective.objective(hypernetwork, state, *[dataset] * EPISODES, strength=0)

@@ -29,24 +29,24 @@ def named_target(name: str | None, out: Path | None, origin: Origin) -> tuple[Ta
 
 def project_targets(context: typer.Context) -> tuple[Target, ...]:
     """The packages of the project that the current folder lies in; its folder becomes the current one."""
-    from hypergen_compiler.project import find_project, targets_in
+    from hypergen_compiler.project import find_project, read_project, targets_in
 
     given = [name for name in context.params if name not in ("force", "as_json") and is_given(context, name)]
     if given:
         raise typer.BadParameter(f"'{given[0]}' needs SOURCE; without it, options are those of pyproject.toml's tables")
     project = find_project(Path.cwd())
     os.chdir(project.parent)
-    return targets_in(project.read_text())
+    return targets_in(read_project(project))
 
 
 def listed_target(folder: Path, source: str | None) -> Target | None:
     """A folder's table in the current folder's pyproject.toml, if it has one and no `source` was named instead."""
-    from hypergen_compiler.project import PROJECT, tables_in, targets_in
+    from hypergen_compiler.project import PROJECT, read_project, tables_in, targets_in
 
     project = Path(PROJECT)
-    if source is not None or not project.is_file() or not tables_in(project.read_text()):
+    if source is not None or not project.is_file() or not tables_in(read_project(project)):
         return None
-    listed = targets_in(project.read_text())
+    listed = targets_in(read_project(project))
     return next((target for target in listed if target.out.resolve() == folder.resolve()), None)
 
 

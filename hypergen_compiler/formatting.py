@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.scratch import scratch
 
 __all__ = ["formatted", "formatter"]
 
@@ -27,8 +27,7 @@ def formatted(files: Mapping[str, bytes]) -> dict[str, bytes]:
     sources = [path for path in files if path.endswith(".py")]
     if ruff is None or not sources:
         return dict(files)
-    with tempfile.TemporaryDirectory(prefix="hypergen-format-") as scratch:
-        folder = Path(scratch)
+    with scratch("format") as folder:
         for path in sources:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(files[path])

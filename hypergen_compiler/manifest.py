@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.gains import matrices
+from hypergen_compiler.interrupted import put_back
 from hypergen_compiler.layout import ParameterLayout, Slot, matching
 from hypergen_compiler.origin import Origin, as_setting, describe_options, relative
 from hypergen_compiler.plan import Plan
@@ -171,7 +173,11 @@ def manifest_text(manifest: Mapping[str, Any]) -> bytes:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a published package. Raises HG504 if the folder holds none that this version understands."""
+    """The manifest of a published package. Raises HG504 if the folder holds none that this version understands.
+
+    A package that a killed compiler had set aside is put back first.
+    """
+    put_back(Path(os.path.realpath(folder)))
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         understood = manifest["package_api"] == PACKAGE_API and isinstance(manifest["files"], dict)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.manifest import BASE, MANIFEST, digest
 from hypergen_compiler.pristine import Pristine, is_text
+from hypergen_compiler.scratch import scratch
 from hypergen_compiler.stamps import differs_in_stamps_only, restamped
 
 __all__ = ["Merged", "Outcome", "git_merge", "merge_packages"]
@@ -127,8 +126,7 @@ def git_merge(mine: bytes, base: bytes, new: bytes) -> tuple[bytes, int]:
     """`git merge-file`, with the base between the two sides of a conflict. Raises HG506 without git."""
     if shutil.which("git") is None:
         raise HyperGenError("HG506", "git is not installed", remedy="Install it: `git merge-file` does the merging.")
-    with tempfile.TemporaryDirectory(prefix="hypergen-merge-") as scratch:
-        folder = Path(scratch)
+    with scratch("merge") as folder:
         for name, content in (("mine", mine), ("base", base), ("new", new)):
             (folder / name).write_bytes(content)
         labels = [part for label in ("yours", "as it was written", "HyperGen's") for part in ("-L", label)]

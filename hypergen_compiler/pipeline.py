@@ -14,6 +14,7 @@ from torch import nn
 
 from hypergen_compiler.capture import EntryPoint, capture, entry_points
 from hypergen_compiler.capture.warm import warmed
+from hypergen_compiler.checker import check_graphs, check_layout, check_plan, check_runs, check_texts, require
 from hypergen_compiler.emit.files import emit
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.single_file import single_file
@@ -30,7 +31,7 @@ from hypergen_compiler.plan.alternatives import Alternative, weigh
 from hypergen_compiler.plan.machine import measure
 from hypergen_compiler.pristine import with_record
 from hypergen_compiler.program import Program
-from hypergen_compiler.publish import check_target, staged, swap_in
+from hypergen_compiler.publish import check_contents, check_target, staged, swap_in
 from hypergen_compiler.recipe_entries import RecipeEntries, chosen_recipe, sampler
 from hypergen_compiler.recipes import Recipe
 from hypergen_compiler.source import describe_model
@@ -175,7 +176,7 @@ def publish_build(built: Build, target: Path, force: bool, progress: Progress, p
         progress("verifying it against the model")
         built.verify(folder, process)
         check_target(target, force=force)
-        swap_in(folder, target)
+        swap_in(folder, target, lambda old: None if force else check_contents(old, target.name))
     return Package(target, built.manifest, built.design.model, built.design.tried)
 
 
@@ -186,7 +187,9 @@ def build(request: Request, name: str, progress: Progress = ignore) -> Build:
 
 def emitted(found: Design, request: Request, progress: Progress) -> Build:
     progress("emitting the package")
-    files = formatted(emit(found.program, found.layout, found.plan))
+    files = emit(found.program, found.layout, found.plan)
+    require("emission", check_texts(files), found.program)
+    files = formatted(files)
     if request.origin.single_file:
         files = formatted(single_file(files, found.program))
     manifest = describe_package(
@@ -218,12 +221,21 @@ def design(request: Request, name: str, progress: Progress = ignore) -> Design:
         critic=critic,
         allow_frozen=request.allow_frozen,
     )
+    require("capture", check_graphs(program) + check_runs(program, model, points), program)
     progress("planning the hypernetwork")
     layout, plan = planned(program, request)
     return Design(model, points, program, layout, plan, recipe)
 
 
 def planned(program: Program, request: Request) -> tuple[ParameterLayout, Plan]:
+    """Layout and plan, checked."""
+    layout, plan = chosen(program, request)
+    require("layout", check_layout(program, layout), program)
+    require("plan", check_plan(program, layout, plan), program)
+    return layout, plan
+
+
+def chosen(program: Program, request: Request) -> tuple[ParameterLayout, Plan]:
     """Layout and plan: one pass for all datasets of a step where the model allows it and nothing else was asked for.
 
     What cannot differ between datasets within that pass is kept.

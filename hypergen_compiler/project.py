@@ -18,7 +18,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["PROJECT", "Target", "find_project", "tables_in", "targets_in"]
+__all__ = ["PROJECT", "Target", "find_project", "read_project", "tables_in", "targets_in"]
 
 PROJECT = "pyproject.toml"
 # An option's name on the command line, that of the field of `Origin`, and the type of its value.
@@ -61,6 +61,15 @@ def find_project(start: Path) -> Path:
             remedy="Name what to compile or to check, or list packages in one as [tool.hypergen.NAME].",
         )
     return found
+
+
+def read_project(file: Path) -> str:
+    """A pyproject.toml's text. Raises HG108 for one that cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        remedy = "TOML is UTF-8; save it as that, where you may read it."
+        raise HyperGenError("HG108", f"{PROJECT} cannot be read: {error}", where=PROJECT, remedy=remedy) from None
 
 
 def targets_in(text: str) -> tuple[Target, ...]:

@@ -8,12 +8,12 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.scratch import scratch
 
 __all__ = ["prove"]
 
@@ -28,14 +28,13 @@ def prove(files: Mapping[str, bytes], path: str) -> str:
     """
     if find_spec("pytest") is None:
         raise HyperGenError("HG506", "pytest is not installed", remedy="Run `pip install pytest`: the tests need it.")
-    with tempfile.TemporaryDirectory(prefix="hypergen-prove-") as scratch:
-        folder = Path(scratch)
+    with scratch("prove") as folder:
         place = folder.joinpath(*path.split("."))
         for name, content in {**files, **surroundings(path)}.items():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).write_bytes(content)
         (folder / "pytest.ini").write_text("[pytest]\n")
-        asked = {"folder": scratch, "package": path, "path": search_path(), "allowed": sorted(allowed_modules())}
+        asked = {"folder": str(folder), "package": path, "path": search_path(), "allowed": sorted(allowed_modules())}
         done = run_alone(asked, folder)
     if done.returncode:
         raise HyperGenError(

@@ -13,12 +13,13 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from hypergen_compiler.errors import HyperGenError, HyperGenWarning
+from hypergen_compiler.doctor import keep_report
+from hypergen_compiler.errors import HyperGenError, HyperGenWarning, InternalError
 
 __all__ = ["CHECK_FAILED", "WRONG_INPUT", "answer", "report", "reported", "tell"]
 
 CHECK_FAILED, WRONG_INPUT = 1, 2
-DISAGREEMENTS = ("HG601", "HG602", "HG605")
+DISAGREEMENTS = ("HG601", "HG602", "HG605", "HG902")
 
 
 @contextmanager
@@ -37,8 +38,20 @@ def reported() -> Iterator[None]:
         try:
             yield
         except HyperGenError as error:
-            complain(f"error[{error.code}]", error.what, error.where, error.remedy)
-            raise typer.Exit(CHECK_FAILED if error.code in DISAGREEMENTS else WRONG_INPUT) from None
+            if isinstance(error, InternalError):
+                keep_report(error)
+            raise refused(error) from None
+        except BrokenPipeError:  # nobody reads on, which is no failure
+            raise
+        except OSError as error:  # of a file that no stage knows better
+            what = f"{error.filename or 'a file'} cannot be read or written: {error.strerror or error}"
+            remedy = "See to it that this file is there, its folder has room, and you have the right to use it."
+            raise refused(HyperGenError("HG507", what, remedy=remedy)) from None
+
+
+def refused(error: HyperGenError) -> typer.Exit:
+    complain(f"error[{error.code}]", error.what, error.where, error.remedy)
+    return typer.Exit(CHECK_FAILED if error.code in DISAGREEMENTS else WRONG_INPUT)
 
 
 def complain(kind: str, what: str, where: str | None = None, remedy: str | None = None) -> None:

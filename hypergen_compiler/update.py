@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from hypergen_compiler.pristine import known_record
 from hypergen_compiler.project import Target
 from hypergen_compiler.publish import check_target, staged, swap_in, write
 from hypergen_compiler.recompile import read_folder, recompiled
+from hypergen_compiler.scratch import scratch
 
 __all__ = ["Update", "update"]
 
@@ -32,10 +33,10 @@ class Update:
 
 def verified(built: Build) -> Build:
     """The build, or the one with a pass for each dataset if only that agrees with the model."""
-    with tempfile.TemporaryDirectory(prefix="hypergen-update-") as scratch:
-        write(built.files, Path(scratch))
+    with scratch("update") as folder:
+        write(built.files, folder)
         try:
-            built.verify(Path(scratch))
+            built.verify(folder)
             return built
         except DatasetsDiffer:
             return verified(built.apart())
@@ -63,7 +64,11 @@ def update(folder: Path, progress: Progress, *, source: str | None = None, targe
     with staged(changed, place, start=place) as copy:
         for path in disk.keys() - merged.files.keys():
             (copy / path).unlink()
-        if read_folder(place) != disk:
-            raise HyperGenError("HG503", f"{folder} changed meanwhile", remedy="Run `hypergen update` once more.")
-        swap_in(copy, place)
+        check_unchanged(place, disk, folder)
+        swap_in(copy, place, lambda old: check_unchanged(old, disk, folder))
     return Update(merged.outcomes)
+
+
+def check_unchanged(place: Path, disk: Mapping[str, bytes], folder: Path) -> None:
+    if read_folder(place) != disk:
+        raise HyperGenError("HG503", f"{folder} changed meanwhile", remedy="Run `hypergen update` once more.")

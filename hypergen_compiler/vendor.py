@@ -11,7 +11,7 @@ from hypergen_compiler.manifest import read_manifest
 from hypergen_compiler.pipeline import package_name
 from hypergen_compiler.pristine import known_record
 from hypergen_compiler.prove import prove
-from hypergen_compiler.publish import check_target, staged, swap_in
+from hypergen_compiler.publish import check_contents, check_target, staged, swap_in
 from hypergen_compiler.recompile import read_folder
 from hypergen_compiler.vendored import import_path, vendored_copy
 
@@ -52,5 +52,5 @@ def vendor(folder: Path, destination: Path, progress: Progress) -> Vendored:
     tests = prove(files, path)
     with staged(files, target) as copy:
         check_target(target, force=False)
-        swap_in(copy, target)
+        swap_in(copy, target, lambda old: check_contents(old, target.name))
     return Vendored(destination, path, tests)

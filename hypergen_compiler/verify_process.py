@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +13,8 @@ from typing import Any
 import torch
 
 from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.scratch import scratch, unwritable_scratch
+from hypergen_compiler.verify_worker import Unwritable, save
 
 __all__ = ["VerificationProcess", "WorkerFailure"]
 
@@ -25,13 +26,15 @@ class WorkerFailure(Exception):
 class VerificationProcess:
     """A fresh Python that starts importing torch at once, so that the compiler can work meanwhile.
 
+    Raises HG507, here and in every call, where the temporary folder cannot hold what the two exchange.
+
     Use it in a `with` statement: it ends with it, whatever happens. Inside, torch uses half of its threads here, and
     the process the other half: threads that wait for a core are slower than none.
     """
 
     def __init__(self):
-        self.scratch = tempfile.TemporaryDirectory(prefix="hypergen-verify-")
-        self.folder = Path(self.scratch.name)
+        self.scratch = ExitStack()
+        self.folder = self.scratch.enter_context(scratch("verify"))
         self.messages = self.folder / "stderr.txt"
         with self.messages.open("w") as messages:
             self.process = subprocess.Popen(
@@ -58,7 +61,7 @@ class VerificationProcess:
         torch.set_num_threads(self.threads)
         self.process.kill()
         self.process.communicate()
-        self.scratch.cleanup()
+        self.scratch.close()
 
     def load(self, folder: Path, name: str) -> None:
         """Imports the package `folder` under `name`. Raises HG602 if that fails."""
@@ -100,8 +103,12 @@ class VerificationProcess:
         return torch.load(self.folder / "answer.pt", weights_only=True)
 
     def put(self, content: dict[str, Any]) -> str:
-        torch.save(content, self.folder / "request.pt")
-        return str(self.folder / "request.pt")
+        file = str(self.folder / "request.pt")
+        try:
+            save(content, file)
+        except Unwritable as error:
+            raise unwritable_scratch(error) from error
+        return file
 
     def send(self, message: dict[str, Any]) -> None:
         assert self.process.stdin
@@ -114,5 +121,8 @@ class VerificationProcess:
         if not line:
             lines = self.messages.read_text(errors="replace").strip().splitlines()
             raise WorkerFailure("the process ended" + "".join("\n" + line for line in lines[-6:]))
-        if error := json.loads(line).get("error"):
+        answer = json.loads(line)
+        if "unwritable" in answer:
+            raise unwritable_scratch(Unwritable(answer["unwritable"]))
+        if error := answer.get("error"):
             raise WorkerFailure(error.strip())

@@ -9,6 +9,7 @@ HyperGen fails in it. It reads one JSON message a line and answers each with one
     {"do": "initial", "answer": ...}                 -> {}
     {"do": "together", "file": ..., "answer": ...}   -> {}
     an exception in any of them                      -> {"error": what and where}
+    no room for the answer's file                    -> {"unwritable": why}
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["describe", "observe", "weighted_sum"]
+__all__ = ["Unwritable", "describe", "observe", "save", "weighted_sum"]
 
 
 def describe(value: Any) -> Any:
@@ -104,11 +105,11 @@ class Runner:
         elif message["do"] == "weights":
             self.hold(load(message["file"]))
         elif message["do"] == "initial":
-            torch.save(self.initial(), message["answer"])
+            save(self.initial(), message["answer"])
         elif message["do"] == "together":
-            torch.save(self.together(load(message["file"])["inputs"]), message["answer"])
+            save(self.together(load(message["file"])["inputs"]), message["answer"])
         else:
-            torch.save(self.run(load(message["file"])), message["answer"])
+            save(self.run(load(message["file"])), message["answer"])
 
     def load(self, folder: Path, name: str) -> None:
         """Imports every module of the package but its tests, whatever its folder is called, or its only one."""
@@ -153,7 +154,7 @@ class Runner:
         return module.observe_together(self.modules, self.leaf.detach(), inputs)
 
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Output, parameter gradients and state of one call."""
+        """Output, parameter gradients and state of one call, what became of its inputs, and of torch's generator."""
         module = self.modules["weights"]
         state = module.State()
         state.load_state_dict(self.buffers)
@@ -161,17 +162,32 @@ class Runner:
         entry = getattr(self.modules["model"], request["entry"])
         torch.manual_seed(request["seed"])
         output = describe(entry(module.unpack(flat), state, *request["inputs"], training=request["training"]))
+        generator = torch.get_rng_state()
         total = weighted_sum(output, request["seed"])
         gradient = None if total is None else torch.autograd.grad(total, self.leaf, allow_unused=True)[0]
         return {
             "output": observe(output),
             "gradients": None if gradient is None else module.to_state_dict(gradient),
             "state": {name: tensor.detach().clone() for name, tensor in state.tensors().items()},
+            "inputs": observe(describe(list(request["inputs"]))),
+            "generator": generator,
         }
 
 
 def load(file: str) -> Any:
     return torch.load(file, weights_only=True)
+
+
+class Unwritable(OSError):
+    """A file for tensors cannot be written, which says nothing about the package."""
+
+
+def save(content: Any, file: str) -> None:
+    """Saves what holds tensors. Raises Unwritable where there is no room, which torch reports as a RuntimeError."""
+    try:
+        torch.save(content, file)
+    except (RuntimeError, OSError) as error:
+        raise Unwritable(f"no room for {os.path.basename(file)}") from error
 
 
 def in_one_line(error: Exception) -> str:
@@ -197,6 +213,8 @@ def main() -> None:
         answer: dict[str, str] = {}
         try:
             runner.handle(json.loads(line))
+        except Unwritable as error:
+            answer["unwritable"] = str(error)
         except Exception as error:
             answer["error"] = in_one_line(error)
         print(json.dumps(answer), file=answers, flush=True)

@@ -6,81 +6,83 @@ The file holds an ordinary state_dict: the weights emitted for the whole of DATA
 """
 
 import argparse
-import json
-import os
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from .checkpoint import read_checkpoint
 from .data import Data, read_data
 from .hypernetwork import Hypernetwork, as_inputs
+from .storage import write_safetensors, write_whole
 from .weights import State, to_state_dict
-
-TYPES = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
 
 
 @torch.no_grad()
-def emit_for(hypernetwork: Hypernetwork, data: Data, chunk: int = 1024) -> Tensor:
-    """The weights [SIZE] for a dataset of any size, which is read `chunk` items at a time."""
+def emit_for(hypernetwork: Hypernetwork, data: Data, weights: Tensor | None = None, chunk: int = 1024) -> Tensor:
+    """The weights [SIZE] for a dataset of any size, which is read `chunk` items at a time.
+
+    Items count as much as `weights` [n] say, whose sum is 1; all alike without. Those of weight 0 are not read.
+    """
     device = hypernetwork.encoder.usual.device
+    chosen = torch.arange(len(data.inputs[0])) if weights is None else weights.nonzero().squeeze(1)
     features: list[Tensor] = []
-    for start in range(0, len(data.inputs[0]), chunk):
-        inputs = as_inputs(data.rows(slice(start, start + chunk)))
+    for start in range(0, len(chosen), chunk):
+        inputs = as_inputs(data.rows(chosen[start : start + chunk]))
         features.append(hypernetwork.encoder.features(*(values.to(device) for values in inputs)))
-    return hypernetwork.emit(hypernetwork.encoder(torch.cat(features)))
+    counted = None if weights is None else weights[chosen].to(features[0])
+    return hypernetwork.emit(hypernetwork.encoder(torch.cat(features), counted))
 
 
-def write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """The format of github.com/huggingface/safetensors: the header's length, the header in JSON, raw tensors."""
-    header, end = {}, 0
-    for name, tensor in tensors.items():
-        begin, end = end, end + tensor.nbytes
-        header[name] = {"dtype": TYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [begin, end]}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)  # tensors start on a multiple of 8 bytes
-    with open(path, "wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for tensor in tensors.values():
-            file.write(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+def shares_to_weights(labels: Tensor, shares: Mapping[int, float]) -> Tensor:
+    """Weights [n] by which all items of a label count as its share says, divided by the sum of the shares.
+
+    Labels without a share count nothing. Raises ValueError for one that no item has, and for what is no share.
+    """
+    total = sum(shares.values())
+    if not (0 < total < math.inf and min(shares.values()) >= 0):
+        raise ValueError(f"the shares are {shares}, expected numbers of at least 0, not all of them 0")
+    weights = torch.zeros(len(labels), dtype=torch.float64)
+    for label, share in shares.items():
+        rows = labels == label
+        if share and not rows.any():
+            found = ", ".join(map(str, np.unique(labels.numpy())))
+            raise ValueError(f"no item is labelled {label}: the labels are {found}")
+        weights[rows] = share / total / max(1, int(rows.sum()))
+    return weights
 
 
 def write(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Written beside and moved into place, so that the file is whole or not there."""
-    temporary = path.with_suffix(".tmp")
+    """A file that is whole or not there."""
     if path.suffix == ".safetensors":
-        write_safetensors(temporary, tensors)
+        write_whole(path, lambda temporary: write_safetensors(temporary, tensors))
     else:
-        torch.save(tensors, temporary)
-    os.replace(temporary, path)
+        write_whole(path, lambda temporary: torch.save(tensors, temporary))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder that small_gpt.train wrote")
-    parser.add_argument("data", type=Path, help="a file of tokens [n, 32]: .npz, .npy or .pt")
+    parser.add_argument(
+        "data", type=Path, help="tokens [n, 32]: .npz, .npy, .pt, .safetensors, .txt, .bin or module:function"
+    )
     parser.add_argument("--out", type=Path, required=True, help="weights.safetensors or weights.pt")
+    parser.add_argument("--raw", action="store_true", help="from the last step's parameters, not their moving average")
     args = parser.parse_args()
     if args.out.suffix not in (".safetensors", ".pt"):
         parser.error(f"--out {args.out}: the name must end in .safetensors or .pt")
-    if not (args.run / "checkpoint.pt").exists():
-        parser.error(f"{args.run} holds no checkpoint.pt: name the folder that training wrote to")
+    content = read_checkpoint(args.run)
+    if content is None:
+        parser.error(f"{args.run} holds no checkpoint: name the folder that training wrote to")
 
-    content = torch.load(args.run / "checkpoint.pt", map_location="cpu", weights_only=True)
     hypernetwork, state = Hypernetwork(), State()
     hypernetwork.load_state_dict(content["hypernetwork"])
-    state.load_state_dict(content["state"])
+    if "ema" in content and not args.raw:
+        hypernetwork.load_state_dict(content["ema"], strict=False)
+    state.load_state_dict(content.get("state", {}))
     weights = to_state_dict(emit_for(hypernetwork, read_data(args.data)))
     write(args.out, {**weights, **state.to_state_dict()})
     print(f"{args.out}: {sum(tensor.numel() for tensor in weights.values()):,} weights")

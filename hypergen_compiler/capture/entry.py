@@ -17,7 +17,9 @@ from hypergen_compiler.errors import HyperGenError
 __all__ = ["EntryPoint", "batches", "entry_points", "place"]
 
 Call = Callable[..., Any]
-PACKAGE_NAMES = frozenset({"Weights", "State", "NamedTuple", "Any", "CONSTANTS", "n", "training"})  # of model.py
+PACKAGE_NAMES = frozenset(
+    {"Weights", "State", "NamedTuple", "Any", "CONSTANTS", "layers", "n", "training"}
+)  # of model.py
 
 
 @dataclass(frozen=True)
@@ -78,16 +80,21 @@ def entry_points(
         if name not in {point.name for point in found if call in (point.call, point.method)}:
             found.append(entry_point(model, name, call, own))
     names = [point.name for point in found]
-    for name in names:
+    for point in found:
+        name = point.name
         if identifier(name) != name or name in PACKAGE_NAMES:
             raise HyperGenError(
                 "HG211",
                 f"an entry point cannot be called {name!r}: it becomes a function of the package",
+                where=point.origin,
                 remedy="Give it another name with a mapping: entries={'another_name': 'method'}.",
             )
         if names.count(name) > 1:
             raise HyperGenError(
-                "HG211", f"two entry points are called {name!r}", remedy="Give each entry point a name of its own."
+                "HG211",
+                f"two entry points are called {name!r}",
+                where=point.origin,
+                remedy="Give each entry point a name of its own.",
             )
     return tuple(found)
 

@@ -51,6 +51,7 @@ class Builder:
         self.nodes: dict[Ref, torch.fx.Node] = {}
         self.history: dict[Ref, list[torch.fx.Node]] = {}
         self.holders = Counter(tape.storages.values())
+        self.renewed: dict[Any, Any] = {}  # the storage of a tensor whose last write became a new value
         self.scopes: dict[int, Scope] = {}
         self.written = frozenset().union(*(call.writes for call in tape.calls))
         self.readings = Counter(ref for call in tape.calls for ref in references((call.args, call.kwargs)))
@@ -90,9 +91,11 @@ class Builder:
         if pure is not None:
             ref, (function, name, args, kwargs) = made[0], pure
             node = self.create(call, function, name, args, kwargs, frozenset())
+            self.renewed[self.tape.storages[ref]] = ("fresh", node)
             self.hold(ref, node, storage=("fresh", node))
             return
-        node = self.create(call, call.function, call.name, self.shortened(call), call.kwargs, call.writes)
+        writes = frozenset(self.renewed.get(storage, storage) for storage in call.writes)
+        node = self.create(call, call.function, call.name, self.shortened(call), call.kwargs, writes)
         node.meta["neutral"] = len(made) == 1 and call.out == made[0] and self.changes_nothing(call, made[0])
         for path, ref in outputs(call.out):
             if ref in self.nodes or ref in used:
@@ -105,7 +108,7 @@ class Builder:
                 self.hold(ref, node)
 
     def create(
-        self, call: Call, function: Callable[..., Any], name: str, args: Any, kwargs: Any, writes: frozenset[int]
+        self, call: Call, function: Callable[..., Any], name: str, args: Any, kwargs: Any, writes: frozenset[Any]
     ) -> torch.fx.Node:
         node = self.graph.create_node("call_function", function, fill(args, self.node), fill(kwargs, self.node))
         node.meta.update(call=call, name=name, grad=call.grad, random=call.random, writes=writes, mode=call.mode)
@@ -127,6 +130,7 @@ class Builder:
         ):
             return call.args
         storages = {self.tape.storages[source], inner.args[0].meta["storage"]}
+        storages |= {old for old, new in self.renewed.items() if new in storages}
         scopes = (call.scope, inner.meta["scope"])
         beside = scopes[0] is scopes[1] or (None not in scopes and scopes[0].is_beside(scopes[1]))
         alone = (

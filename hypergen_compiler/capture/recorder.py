@@ -31,6 +31,7 @@ ESCAPES = frozenset(
     """item tolist __bool__ __float__ __int__ __complex__ numpy __index__ equal allclose is_nonzero __array__
     __contains__""".split()
 )
+UNCOUNTED = frozenset({"batch_norm", "instance_norm"})  # these update running statistics, and no version tells of it
 REFLECTED = frozenset({"Tensor.add", "Tensor.mul"})  # recorded alike for `x + 1` and `1 + x`
 SHAPE_ONLY = frozenset(
     "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full".split()
@@ -140,6 +141,7 @@ class Recorder(TorchFunctionMode):
             where=where,
         )
         versions = [version_of(tensor) for tensor in used]
+        values = [tensor.detach().clone() for tensor in used] if short in UNCOUNTED else []
         generator = torch.get_rng_state()
         if self.generator is not None and not self.fake and not torch.equal(generator, self.generator):
             self.tape.reseeded = self.tape.reseeded or call.where or "?"
@@ -147,7 +149,7 @@ class Recorder(TorchFunctionMode):
         call.tracked = any(tensor.requires_grad for tensor in tensors(output))
         self.generator = torch.get_rng_state()
         call.random = short in RANDOM_WITHOUT_VALUES if self.fake else not torch.equal(generator, self.generator)
-        call.writes = self.written_storages(call, used, versions)
+        call.writes = self.written_storages(call, used, versions) | self.updated_storages(used, values)
         call.out = fill(output, self.result)
         self.note(call, short, frame)
         return output
@@ -160,6 +162,12 @@ class Recorder(TorchFunctionMode):
         if used and (marks or (in_place and torch.is_inference_mode_enabled())):
             changed.append(used[0])
         return frozenset(self.tape.storages[self.refs[id(tensor)]] for tensor in changed if id(tensor) in self.refs)
+
+    def updated_storages(self, used: list[torch.Tensor], before: list[torch.Tensor]) -> frozenset[int]:
+        """The storages of buffers whose values a call changed; of all that it took where there are no values."""
+        buffers = [pair for pair in zip(used, before, strict=False) if self.refs[id(pair[0])].kind == "buffer"]
+        changed = [tensor for tensor, value in buffers if self.fake or not torch.equal(tensor, value)]
+        return frozenset(self.tape.storages[self.refs[id(tensor)]] for tensor in changed)
 
     def note(self, call: Call, short: str, frame: FrameType) -> None:
         """Keeps a call that made or changed a tensor; one that let a value escape is remembered as such."""

@@ -6,8 +6,8 @@ import io
 
 import torch
 
-from hypergen_compiler.emit.data import data
-from hypergen_compiler.emit.export import export
+from hypergen_compiler.emit.data import data, episodes, groups, items, loader, pictures, sources
+from hypergen_compiler.emit.export import batch_norm, export, mixtures
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import hypernetwork
 from hypergen_compiler.emit.layers import layers
@@ -16,7 +16,20 @@ from hypergen_compiler.emit.objective import objective
 from hypergen_compiler.emit.package_tests import package_tests
 from hypergen_compiler.emit.processes import processes
 from hypergen_compiler.emit.text import prose, render
-from hypergen_compiler.emit.train import train
+from hypergen_compiler.emit.train import (
+    checkpoint,
+    curves,
+    dependence,
+    faults,
+    learner,
+    log,
+    optimizer,
+    samples,
+    settings,
+    storage,
+    train,
+    training,
+)
 from hypergen_compiler.emit.weights import all_records, needs_file, weights
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
@@ -29,9 +42,28 @@ TRAINING_FILES = {
     "hypernetwork.py": hypernetwork,
     "objective.py": objective,
     "processes.py": processes,
+    "sources.py": sources,
+    "items.py": items,
     "data.py": data,
-    "train.py": train,
+    "groups.py": groups,
+    "loader.py": loader,
+    "episodes.py": episodes,
+    "pictures.py": pictures,
+    "storage.py": storage,
+    "checkpoint.py": checkpoint,
+    "mixtures.py": mixtures,
+    "batch_norm.py": batch_norm,
     "export.py": export,
+    "settings.py": settings,
+    "optimizer.py": optimizer,
+    "faults.py": faults,
+    "dependence.py": dependence,
+    "learner.py": learner,
+    "log.py": log,
+    "curves.py": curves,
+    "samples.py": samples,
+    "training.py": training,
+    "train.py": train,
 }
 
 
@@ -48,7 +80,8 @@ def emit(program: Program, layout: ParameterLayout, plan: Plan) -> dict[str, byt
     if together:
         texts["layers.py"] = layers(program, {call.function for call in together.calls.values()}, bool(gains))
     if program.loss is not None:
-        texts |= {path: text(program, layout, plan) for path, text in TRAINING_FILES.items()}
+        made = {path: text(program, layout, plan) for path, text in TRAINING_FILES.items()}
+        texts |= {path: text for path, text in made.items() if text is not None}
     texts[f"test_{program.name}.py"] = package_tests(program, layout, plan)
     return {path: text.encode() for path, text in texts.items()} | {"tensors.pt": stored_tensors(program, layout)}
 

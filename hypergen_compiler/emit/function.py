@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +81,11 @@ class Printer:
             elif self.flow.root.get(part) == part:
                 context = self.print_statement(part, 0, context)
         self.print_return()
-        head = [f"{name} = {argument}.shape[{dimension}]" for argument, dimension, name in self.size_lines()]
+        head = [
+            f"{name} = {argument}.shape[{dimension}]"
+            for argument, dimension, name in self.size_lines()
+            if any(re.search(rf"\b{name}\b", line) for line in self.lines)
+        ]
         own_names = dict(zip(self.region.arguments, self.locals.arguments, strict=False))
         head += [f"{copy} = {own_names[leaf]}" for leaf, copy in self.locals.copied.items()]
         values = [node for node in self.flow.definitions if self.locals.names.get(node, "_") != "_"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Collection
 
+from hypergen_compiler.checker import check_functions, require
 from hypergen_compiler.emit.function import PrintedFunction, print_function
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.names import Namespace, identifier, snake
@@ -76,6 +77,7 @@ def printed_functions(
     program: Program, records: dict[str, Records], modules: set[str]
 ) -> tuple[Folded, list[PrintedFunction]]:
     folded = fold(program, records)
+    require("folding", check_functions(program, folded, records), program)
     name_functions(program, folded, records, modules)
     taken = {function.name for function in folded.functions} | {*container_names(program).values(), *modules}
     taken |= copied_classes(program).keys()

@@ -21,11 +21,13 @@ __all__ = ["Field", "Record", "Records", "Steps", "build_records", "join", "one_
 Steps = tuple["str | int", ...]
 TUPLE_METHODS = frozenset({"count", "index"})
 FIELD_NAMES_TAKEN = TUPLE_METHODS | {"read"}
-STATE_NAMES_TAKEN = frozenset({"tensors", "to_state_dict", *dir(torch.nn.Module())})  # the root's fields are a module's
+# The root's fields are a module's.
+STATE_NAMES_TAKEN = frozenset({"tensors", "to_state_dict", "copied", *dir(torch.nn.Module())})
 WHOLE_LAYERS = frozenset({"BatchNorm1d", "BatchNorm2d", "BatchNorm3d"})  # layers that are functions of their own
 MODULE_NAMES_TAKEN = frozenset(
-    """Weights State Tensor Gained NamedTuple Mapping Path LAYOUT SIZE EMITTED CONDITIONED GAINED GAINS CRITIC BUFFERS
-    TENSORS TIED unpack pack to_state_dict initial_weights nn torch training F n""".split()
+    """Weights State Tensor Gained NamedTuple Mapping Path Any LAYOUT SIZE EMITTED CONDITIONED GAINED GAINS CRITIC
+    BUFFERS TENSORS TIED CONSTANTS TRANSIENT unpack unpack_together factors along changed pack to_state_dict
+    initial_weights nn torch training F n cls tensors at i self layers""".split()
 )
 
 

@@ -53,7 +53,7 @@ def entry_key(region: Region) -> Any:
         return None
     plain = region.entry.output
     simple = isinstance(plain, torch.fx.Node) or (
-        type(plain) is tuple and all(isinstance(item, torch.fx.Node) for item in plain)
+        type(plain) is tuple and len(plain) > 1 and all(isinstance(item, torch.fx.Node) for item in plain)
     )
     produced = all(node.op == "call_function" for node in region.results)
     callable_inside = simple and produced

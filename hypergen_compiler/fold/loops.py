@@ -146,6 +146,7 @@ def saved_lines(loop: Loop) -> int:
     """Statements that a loop saves, less the lines of its head: what is listed one by one takes a line each."""
     listed = sum(not is_indexed(column) for column in loop.columns)
     head = listed if listed < 2 else listed + 3  # several do not fit into one line
+    head += any(column.kind == "value" for column in loop.columns)  # what the user's own loop has no list of
     return loop.period * (loop.count - 1) - head
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -264,13 +265,15 @@ def suffices(layout: ParameterLayout) -> bool:
     return 2 * sum(slot.conditioned for slot in trained) >= matrices
 
 
-def alternatives(found: Design, progress: Progress = ignore) -> list[Alternative]:
+def alternatives(
+    found: Design, progress: Progress = ignore, clock: Callable[[], float] = time.perf_counter
+) -> list[Alternative]:
     """What the plan was chosen from, with costs as this machine would have them."""
     progress("timing a copy and the model itself")
     loss = next((point for point in found.points if point.name == found.program.loss), None)
     kept = matching(found.program, found.plan.keep)
     layout = lay_out(found.program, kept, run_together(found.program, matrices(found.program, kept)).gains)
-    return weigh(found.program, layout, found.plan, measure(found.model, loss))
+    return weigh(found.program, layout, found.plan, measure(found.model, loss, clock))
 
 
 def by_name(entries: Iterable[str] | Mapping[str, Any]) -> Mapping[str, Any]:

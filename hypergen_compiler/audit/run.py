@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hypergen_compiler.audit.items import Items, grouped, labels_of, named_arrays
+from hypergen_compiler.audit.items import Items, few, grouped, labels_of, named_arrays
 from hypergen_compiler.audit.subject import Reader, Subject, tried
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.manifest import MANIFEST, read_manifest
@@ -69,7 +69,8 @@ def opened(folder: Path, package: Path | None) -> tuple[ModuleType, Any, Any]:
         content = checkpoint(module, folder)
         hypernetwork, state = part(module, "hypernetwork").Hypernetwork(), part(module, "weights").State()
         try:
-            hypernetwork.load_state_dict(content.get("averaged") or content["hypernetwork"])
+            hypernetwork.load_state_dict(content["hypernetwork"])
+            hypernetwork.load_state_dict(content.get("ema", {}), strict=False)  # as the package exports it
             state.load_state_dict(content.get("state", {}))
             fitting.append((place, module, hypernetwork.eval(), state.eval()))
         except (RuntimeError, KeyError) as error:
@@ -111,16 +112,18 @@ def checkpoint(module: ModuleType, folder: Path) -> dict[str, Any]:
 
 
 def items_of(module: ModuleType, data: Path, labels: str | None) -> Items:
-    """The data as the package reads them, and their groups."""
+    """The data as the package reads them, at most LARGEST items, and their groups."""
     try:
         found = part(module, "data").read_data(data)
     except SystemExit as error:
         raise HyperGenError("HG702", str(error), remedy=f"Give data that {module.__name__} was made for.") from error
-    groups = found.labels
+    groups, names = found.labels, getattr(found, "names", ())
     if labels is not None:
         arrays = named_arrays(data)
-        groups = arrays[labels_of(data, arrays, labels) or labels].long()
-    return grouped(data, tuple(found.inputs), groups)
+        groups, names = arrays[labels_of(data, arrays, labels) or labels].long(), ()
+    chosen = few(len(found.inputs[0]))
+    inputs = part(module, "hypernetwork").as_inputs(found.rows(chosen))
+    return grouped(data, inputs, None if groups is None else groups[chosen], names)
 
 
 def part(module: ModuleType, name: str) -> Any:

@@ -121,8 +121,8 @@ def agrees(
             argument, dimension, power = function.explained[place]
             size = member.arguments[argument].meta["shape"][dimension]
             return (size if power == 1 else size**power) == recorded.value
-        if place in function.inferred:  # the only -1 of a new shape, whose other sizes are compared as any number
-            return all(isinstance(other, Const) and other.value != -1 for other in member.body[place[0]].leaves[1:])
+        if place in function.inferred:
+            return True  # torch finds the one size that is left out, or fails
         return leaf.key() == recorded.key() or any(place in places for places in function.parameters)
     if leaf in bound:
         return bound[leaf] == recorded

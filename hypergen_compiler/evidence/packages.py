@@ -67,15 +67,16 @@ def trained(
     start: Tensor | None = None,
     **settings: Any,
 ) -> Run:
-    """A hypernetwork trained by the package's own trainer; `settings` are those that differ from its usual ones.
+    """A hypernetwork trained by the package's own trainer, as it exports it: with the moving average of its parameters.
 
-    With `labels` the small datasets of a step are mixtures of the groups, else random parts of the data. `start` [SIZE]
-    are the model's weights to begin with, in place of those that it was compiled with.
+    `settings` are those that differ from its usual ones. With `labels` the small datasets of a step are mixtures of the
+    groups, else random parts of the data. `start` [SIZE] are the model's weights to begin with, in place of those that
+    it was compiled with.
     """
-    train = package.train
-    training = train.Training(package.data.Data(inputs, labels), train.Settings(**settings))
+    training = package.training
+    trainer = training.Trainer(package.data.Data(inputs, labels), training.Settings(**settings))
     if start is not None:
-        training.hypernetwork.load_state_dict(package.hypernetwork.Hypernetwork(start).state_dict())
-    while training.step < training.settings.steps:
-        training.advance()
-    return Run(package, training.hypernetwork.eval(), training.state.eval())
+        trainer.hypernetwork.load_state_dict(package.hypernetwork.Hypernetwork(start).state_dict())
+    while trainer.step < trainer.settings.steps:
+        trainer.advance()
+    return Run(package, (trainer.averaged or trainer.hypernetwork).eval(), trainer.state.eval())

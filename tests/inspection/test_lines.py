@@ -22,7 +22,9 @@ def test_each_line_of_a_statement_has_the_users_lines():
 
 
 def test_an_edited_statement_has_none_and_the_others_keep_theirs():
-    edited = functions(TEXT.replace("    return h.mean()", "    h = h * 2\n    return h.mean()").replace("(h)", "(h, 1)"))
+    edited = functions(
+        TEXT.replace("    return h.mean()", "    h = h * 2\n    return h.mean()").replace("(h)", "(h, 1)")
+    )
     found = lines_behind(edited, functions(TEXT), RECORDED)
     assert found == dict.fromkeys((3, 4, 5), ("net.py:4",)) | {9: ("net.py:7",)}
 

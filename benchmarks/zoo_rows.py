@@ -89,13 +89,15 @@ def count_calls(program: Program) -> Counter[str]:
 
 
 def recorded_functions(program: Program) -> set[CodeType]:
+    """The functions that ran, those of torch's distributions among them, but none of its layers."""
     found: set[CodeType] = set()
     for entry in program.entries:
         for graph in entry.graphs:
             for node in graph.nodes:
                 scope = node.meta.get("scope")
                 while scope is not None and scope.code is not None:
-                    found.add(scope.code)
+                    if not scope.where.startswith("torch.nn."):
+                        found.add(scope.code)
                     scope = scope.parent
     return found
 

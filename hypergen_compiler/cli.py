@@ -14,6 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from hypergen_compiler import cli_owning
+from hypergen_compiler.audit.command import audit_command
+from hypergen_compiler.cli_doctor import doctor_command
 from hypergen_compiler.cli_experiment import experiments
 from hypergen_compiler.cli_project import compile_and_show, named_target, project_targets
 from hypergen_compiler.terminal import CHECK_FAILED, answer, reported, tell
@@ -215,6 +217,9 @@ def demo_command(
 
         run(out, data)
 
+
+app.command("audit")(audit_command)
+app.command("doctor")(doctor_command)
 
 for command, function in cli_owning.COMMANDS.items():
     app.command(command)(function)

@@ -19,6 +19,7 @@ STAGES = {
     "4": "Emission",
     "5": "Package",
     "6": "Verification and training data",
+    "7": "Audit",
     "9": "Internal",
 }
 

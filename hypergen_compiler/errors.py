@@ -1,14 +1,14 @@
 """Every way in which HyperGen can refuse, each with a code, a place and a remedy.
 
 The hundreds follow the pipeline: 1 source and example, 2 capture, 3 layout and plan, 4 emission, 5 package,
-6 verification, 9 internal. `docs/errors.md` is written from `CODES` and kept fresh by a test.
+6 verification, 7 audit, 9 internal. `docs/errors.md` is written from `CODES` and kept fresh by a test.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["CODES", "HyperGenError", "HyperGenWarning"]
+__all__ = ["CODES", "HyperGenError", "HyperGenWarning", "InternalError"]
 
 CODES: dict[str, str] = {
     "HG101": "the source cannot be imported",
@@ -50,7 +50,10 @@ CODES: dict[str, str] = {
     "HG603": "the model cannot be rebuilt from the manifest",
     "HG604": "training data cannot be read",
     "HG605": "the package fails its own tests",
+    "HG701": "there is nothing to audit at the place that is named, or more than one thing",
+    "HG702": "what is audited and its data do not fit each other",
     "HG901": "HyperGen contradicts itself",
+    "HG902": "what a stage of HyperGen made breaks the stage's own rules",
 }
 
 
@@ -65,6 +68,14 @@ class HyperGenError(Exception):
             raise KeyError(code)
         self.code, self.what, self.where, self.remedy = code, what, where, remedy
         super().__init__(f"{code}: {what}" + (f"\n  at {where}" if where else "") + f"\n  {remedy}")
+
+
+class InternalError(HyperGenError):
+    """A bug of HyperGen's own; `report` is what to hand on, with nothing of the user's beyond names and calls."""
+
+    def __init__(self, code: str, what: str, *, where: str | None = None, remedy: str, report: str):
+        super().__init__(code, what, where=where, remedy=remedy)
+        self.report = report
 
 
 class HyperGenWarning(UserWarning):

@@ -108,10 +108,17 @@ def observe_model(
     model.train(training)
     torch.manual_seed(seed)
     output = describe(point.call(model, *inputs))
+    generator = torch.get_rng_state()
     total = weighted_sum(output, seed)
     gradients = None
     if total is not None:
         trained = {name: parameter for name, parameter in parameters_of(model).items() if parameter.requires_grad}
         found = torch.autograd.grad(total, list(trained.values()), allow_unused=True)
         gradients = dict(zip(trained, found, strict=True))
-    return {"output": observe(output), "gradients": gradients, "state": buffers_of(model)}
+    return {
+        "output": observe(output),
+        "gradients": gradients,
+        "state": buffers_of(model),
+        "inputs": observe(describe(list(inputs))),
+        "generator": generator,
+    }

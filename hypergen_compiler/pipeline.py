@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import nn
 
 from hypergen_compiler.capture import EntryPoint, capture, entry_points
 from hypergen_compiler.capture.warm import warmed
+from hypergen_compiler.checker import check_graphs, check_layout, check_plan, check_runs, check_texts, require
 from hypergen_compiler.emit.files import emit
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.single_file import single_file
@@ -186,7 +188,9 @@ def build(request: Request, name: str, progress: Progress = ignore) -> Build:
 
 def emitted(found: Design, request: Request, progress: Progress) -> Build:
     progress("emitting the package")
-    files = formatted(emit(found.program, found.layout, found.plan))
+    files = emit(found.program, found.layout, found.plan)
+    require("emission", check_texts(files), found.program)
+    files = formatted(files)
     if request.origin.single_file:
         files = formatted(single_file(files, found.program))
     manifest = describe_package(
@@ -218,12 +222,21 @@ def design(request: Request, name: str, progress: Progress = ignore) -> Design:
         critic=critic,
         allow_frozen=request.allow_frozen,
     )
+    require("capture", check_graphs(program) + check_runs(program, model, points), program)
     progress("planning the hypernetwork")
     layout, plan = planned(program, request)
     return Design(model, points, program, layout, plan, recipe)
 
 
 def planned(program: Program, request: Request) -> tuple[ParameterLayout, Plan]:
+    """Layout and plan, checked."""
+    layout, plan = chosen(program, request)
+    require("layout", check_layout(program, layout), program)
+    require("plan", check_plan(program, layout, plan), program)
+    return layout, plan
+
+
+def chosen(program: Program, request: Request) -> tuple[ParameterLayout, Plan]:
     """Layout and plan: one pass for all datasets of a step where the model allows it and nothing else was asked for.
 
     What cannot differ between datasets within that pass is kept.
@@ -252,13 +265,15 @@ def suffices(layout: ParameterLayout) -> bool:
     return 2 * sum(slot.conditioned for slot in trained) >= matrices
 
 
-def alternatives(found: Design, progress: Progress = ignore) -> list[Alternative]:
+def alternatives(
+    found: Design, progress: Progress = ignore, clock: Callable[[], float] = time.perf_counter
+) -> list[Alternative]:
     """What the plan was chosen from, with costs as this machine would have them."""
     progress("timing a copy and the model itself")
     loss = next((point for point in found.points if point.name == found.program.loss), None)
     kept = matching(found.program, found.plan.keep)
     layout = lay_out(found.program, kept, run_together(found.program, matrices(found.program, kept)).gains)
-    return weigh(found.program, layout, found.plan, measure(found.model, loss))
+    return weigh(found.program, layout, found.plan, measure(found.model, loss, clock))
 
 
 def by_name(entries: Iterable[str] | Mapping[str, Any]) -> Mapping[str, Any]:

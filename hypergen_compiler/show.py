@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hypergen_compiler.verification import Check, Verification
 
 __all__ = [
+    "pairs",
     "show_alternatives",
     "show_design",
     "show_files",
@@ -182,6 +183,7 @@ def row(table: Table, *cells: str) -> None:
 
 
 def pairs(rows: Iterable[tuple[str, str]]) -> Table:
+    """Names and values, one pair a line."""
     table = Table(box=None, show_header=False)
     for name, value in rows:
         table.add_row(Text(name, style="dim"), Text(value))

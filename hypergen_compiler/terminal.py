@@ -13,12 +13,13 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from hypergen_compiler.errors import HyperGenError, HyperGenWarning
+from hypergen_compiler.doctor import keep_report
+from hypergen_compiler.errors import HyperGenError, HyperGenWarning, InternalError
 
 __all__ = ["CHECK_FAILED", "WRONG_INPUT", "answer", "report", "reported", "tell"]
 
 CHECK_FAILED, WRONG_INPUT = 1, 2
-DISAGREEMENTS = ("HG601", "HG602", "HG605")
+DISAGREEMENTS = ("HG601", "HG602", "HG605", "HG902")
 
 
 @contextmanager
@@ -37,6 +38,8 @@ def reported() -> Iterator[None]:
         try:
             yield
         except HyperGenError as error:
+            if isinstance(error, InternalError):
+                keep_report(error)
             raise refused(error) from None
         except BrokenPipeError:  # nobody reads on, which is no failure
             raise

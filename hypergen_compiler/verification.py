@@ -16,7 +16,7 @@ SEED = 20240131
 class Check:
     """One comparison: `what` of `entry` in `mode` at `batch` with `weights`.
 
-    It is an output, gradients, state, run, start, or together, the pass that several datasets share.
+    It is an output, gradients, state, run, start, inputs, random, or together, the pass that several datasets share.
     """
 
     entry: str

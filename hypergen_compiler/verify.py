@@ -155,12 +155,20 @@ def compare_together(worker: VerificationProcess, point: EntryPoint) -> Iterator
 
 
 def compare(expected: dict[str, Any], actual: dict[str, Any], before: dict[str, Tensor]) -> dict[str, Comparison]:
-    """Gradients only where the model has some: a sampler without gradient may be emitted with one."""
+    """Gradients only where the model has some: a sampler without gradient may be emitted with one.
+
+    What became of the inputs, and how far torch's generator moved, is told only where it differs.
+    """
     found = {"output": compare_outputs(expected["output"], actual["output"])}
     if expected["gradients"] is not None and found["output"].ok:
         found["gradients"] = compare_gradients(expected["gradients"], actual["gradients"])
     if expected["state"]:
         found["state"] = compare_states(expected["state"], actual["state"], before)
+    inputs = compare_outputs(expected["inputs"], actual["inputs"])
+    if not inputs.ok:
+        found["inputs"] = inputs
+    if not torch.equal(expected["generator"], actual["generator"]):
+        found["random"] = Comparison(False, False, "other random numbers are drawn than by the model")
     return found
 
 

@@ -154,7 +154,7 @@ class Runner:
         return module.observe_together(self.modules, self.leaf.detach(), inputs)
 
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Output, parameter gradients and state of one call."""
+        """Output, parameter gradients and state of one call, what became of its inputs, and of torch's generator."""
         module = self.modules["weights"]
         state = module.State()
         state.load_state_dict(self.buffers)
@@ -162,12 +162,15 @@ class Runner:
         entry = getattr(self.modules["model"], request["entry"])
         torch.manual_seed(request["seed"])
         output = describe(entry(module.unpack(flat), state, *request["inputs"], training=request["training"]))
+        generator = torch.get_rng_state()
         total = weighted_sum(output, request["seed"])
         gradient = None if total is None else torch.autograd.grad(total, self.leaf, allow_unused=True)[0]
         return {
             "output": observe(output),
             "gradients": None if gradient is None else module.to_state_dict(gradient),
             "state": {name: tensor.detach().clone() for name, tensor in state.tensors().items()},
+            "inputs": observe(describe(list(request["inputs"]))),
+            "generator": generator,
         }
 
 

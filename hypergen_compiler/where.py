@@ -7,7 +7,7 @@ import os
 import sysconfig
 import traceback
 
-__all__ = ["blame", "definition", "in_standard_library", "is_foreign", "is_ours"]
+__all__ = ["PACKAGES", "blame", "definition", "in_standard_library", "is_foreign", "is_ours"]
 
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # Bundled models and recipes are a user's code like any other.

@@ -11,6 +11,8 @@ from hypergen_compiler.evidence import bias
 from hypergen_compiler.evidence.bias_page import page, write
 from hypergen_compiler.evidence.estimators import MODELS
 
+HISTOGRAM = tuple(1 / 60 for _ in bias.EDGES[1:])
+
 
 @pytest.mark.parametrize(
     ("name", "estimator", "n", "expected"),
@@ -28,11 +30,12 @@ def test_data_have_the_bias_of_maximum_likelihood(name, estimator, n, expected):
 
 def test_rows_are_written_and_judged(tmp_path):
     rows = [
-        bias.Row("gaussian-variance", 5, "none", 0.0, 0.801, 0.002, 0.6),
-        bias.Row("gaussian-variance", 5, "unbiased", 10.0, 0.9, 0.002, 0.6),
+        bias.Row("gaussian-variance", 5, "none", 0.0, 0.801, 0.002, 0.6, HISTOGRAM),
+        bias.Row("gaussian-variance", 5, "unbiased", 10.0, 0.9, 0.002, 0.6, HISTOGRAM),
     ]
     write(tmp_path / "new", rows)
     assert [row["ratio"] for row in json.loads((tmp_path / "new" / "bias.json").read_text())] == [0.801, 0.9]
+    assert (tmp_path / "new" / "bias.png").read_bytes().startswith(b"\x89PNG")
     lines = page(rows).splitlines()[-2:]
     assert lines[0].endswith("| 0.8 ± 0.01 | met |") and lines[1].endswith("| 1 ± 0.02 | missed |")
 
@@ -42,3 +45,4 @@ def test_a_trained_estimator_follows_its_data(monkeypatch):
     row = bias.measured(bias.CELLS[-1], quick=True)
     assert (row.model, row.penalty) == ("uniform-bound", "lagrangian")
     assert 0.8 < row.ratio < 1.2 and row.relative_rmse < 0.3
+    assert sum(row.histogram) == pytest.approx(1, abs=0.01)

@@ -7,6 +7,8 @@ each of m datasets in front: `x` then holds the items of the first dataset, thos
 the same number of each.
 """
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -37,6 +39,15 @@ def one_dataset(*values: Tensor | None) -> bool:
     return all(tensor is None or tensor.ndim == 1 for tensor in values)
 
 
+def by_dataset(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None
+) -> Iterator[tuple[Tensor, Tensor | None, Tensor | None]]:
+    """The items of each dataset with its own weight and bias; what all datasets share goes to each."""
+    m = next(values.shape[0] for values in (weight, bias) if values is not None and values.ndim > 1)
+    own = [values.unbind() if values is not None and values.ndim > 1 else [values] * m for values in (weight, bias)]
+    return zip(torch.unflatten(x, 0, (m, -1)).unbind(), *own, strict=True)
+
+
 def add(x: Tensor, values: Tensor, own: int = 1) -> Tensor:
     """x + values, of `own` dimensions, for every item"""
     return x + per_item(values, x, own)
@@ -52,35 +63,15 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """[rows, channels, ...] -> [rows, channels, ...]; in training each dataset by its own statistics.
-
-    The running statistics end where they would had the datasets come one after the other.
-    """
+    """[rows, channels, ...] -> [rows, channels, ...]; each dataset by its own statistics, as if they came in turn."""
     if one_dataset(weight, bias):
         return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-    if not training:
-        result = F.batch_norm(input, running_mean, running_var, eps=eps)
-    else:
-        m = next(values.shape[0] for values in (weight, bias) if values is not None and values.ndim > 1)
-        datasets = torch.unflatten(input, 0, (m, -1)).transpose(0, 1)  # [items, m, channels, ...]
-        running = [None if kept is None else kept.repeat(m) for kept in (running_mean, running_var)]
-        result = F.batch_norm(datasets.flatten(1, 2), *running, training=True, momentum=momentum, eps=eps)
-        result = result.view(datasets.shape).transpose(0, 1).flatten(0, 1)
-        for kept, updated in zip((running_mean, running_var), running):
-            if kept is not None and updated is not None:
-                follow(kept, torch.unflatten(updated, 0, (m, -1)), momentum)
-    if weight is not None:
-        result = result * per_channel(weight, result)
-    return result if bias is None else result + per_channel(bias, result)
-
-
-@torch.no_grad()
-def follow(running: Tensor, updated: Tensor, momentum: float) -> None:
-    """Brings running statistics [channels] to where m updates in a row would; `updated` [m, channels] has one each."""
-    m = updated.shape[0]
-    fresh = updated - (1 - momentum) * running
-    later = torch.arange(m - 1, -1, -1, dtype=running.dtype, device=running.device)
-    running.mul_((1 - momentum) ** m).add_((1 - momentum) ** later @ fresh)
+    return torch.cat(
+        [
+            F.batch_norm(items, running_mean, running_var, gain, shift, training, momentum, eps)
+            for items, gain, shift in by_dataset(input, weight, bias)
+        ]
+    )
 
 
 def conv2d(
@@ -96,7 +87,7 @@ def conv2d(
     if bias.ndim == 1:
         return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
     result = F.conv2d(input, weight, None, stride, padding, dilation, groups)
-    return result + per_channel(bias, result)
+    return result.add_(per_channel(bias, result))
 
 
 def conv_transpose2d(
@@ -113,7 +104,7 @@ def conv_transpose2d(
     if bias.ndim == 1:
         return F.conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)
     result = F.conv_transpose2d(input, weight, None, stride, padding, output_padding, groups, dilation)
-    return result + per_channel(bias, result)
+    return result.add_(per_channel(bias, result))
 
 
 def divide(x: Tensor, values: Tensor, own: int = 1) -> Tensor:
@@ -125,4 +116,4 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """[rows, ..., inputs] -> [rows, ..., outputs]"""
     if bias.ndim == 1:
         return F.linear(input, weight, bias)
-    return F.linear(input, weight) + per_item(bias, input)
+    return F.linear(input, weight).add_(per_item(bias, input))

@@ -11,23 +11,33 @@ What `layers` computes takes the small tensors of one dataset, or of several who
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # In torch Tensor.unflatten has no types yet.
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from . import layers
-from .weights import ResidualBlock, ResidualBlockState, State, Weights
+from .weights import (
+    BatchNorm2d,
+    BatchNorm2dState,
+    ResidualBlock,
+    ResidualBlockState,
+    State,
+    Weights,
+)
+
+
+def batch_norm_2d(w: BatchNorm2d, state: BatchNorm2dState, x: Tensor, training: bool) -> Tensor:
+    """[n, 16, 4, 4] -> [n, 16, 4, 4]  (torch.nn.BatchNorm2d)"""
+    if training:
+        state.num_batches_tracked.add_(1)
+    return layers.batch_norm(x, state.running_mean, state.running_var, w.weight, w.bias, training=training)
 
 
 def residual_block(w: ResidualBlock, state: ResidualBlockState, x: Tensor, training: bool) -> Tensor:
     """[n, 16, 4, 4] -> [n, 16, 4, 4]  (conv_vae.py:24)"""
-    conv1 = F.conv2d(F.relu(x), w.conv1_weight, padding=1)
-    if training:
-        state.norm_num_batches_tracked.add_(1)
-    norm = layers.batch_norm(
-        conv1, state.norm_running_mean, state.norm_running_var, w.norm_weight, w.norm_bias, training=training
-    )
-    h = F.relu(norm)
+    h = F.relu(batch_norm_2d(w.norm, state.norm, F.conv2d(F.relu(x), w.conv1_weight, padding=1), training))
     return x + F.dropout(layers.conv2d(h, w.conv2_weight, w.conv2_bias, padding=1), p=0.1, training=training)
 
 
@@ -43,8 +53,8 @@ def encode(w: Weights, state: State, x: Tensor, training: bool = False) -> tuple
 def decode(w: Weights, state: State, z: Tensor, training: bool) -> Tensor:
     """[n, 8] -> [n, 1, 8, 8]  (conv_vae.py:60)"""
     h = layers.linear(z, w.from_latent_weight, w.from_latent_bias).unflatten(1, (-1, 4, 4))
-    for decoder_block, decoder_block_state in zip(w.decoder_blocks, state.decoder_blocks, strict=True):
-        h = residual_block(decoder_block, decoder_block_state, h, training)
+    for block, block_state in zip(w.decoder_blocks, state.decoder_blocks, strict=True):
+        h = residual_block(block, block_state, h, training)
     to_pixels = layers.conv_transpose2d(F.relu(h), w.to_pixels_weight, w.to_pixels_bias, stride=2, padding=1)
     return torch.sigmoid(to_pixels)
 
@@ -54,7 +64,8 @@ def loss(w: Weights, state: State, x: Tensor, training: bool = False) -> Tensor:
     mean, log_variance = encode(w, state, x, training)
     z = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
     error = layers.divide(x - decode(w, state, z, training), torch.exp(w.log_scale), own=0)
-    reconstruction = (layers.add(0.5 * error.square(), w.log_scale, own=0) + 0.9189385332046727).flatten(1).sum(1)
+    flatten = (layers.add(0.5 * error.square(), w.log_scale, own=0) + 0.5 * math.log(2 * math.pi)).flatten(1)
+    reconstruction = flatten.sum(1)
     divergence = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(1)
     return (reconstruction + divergence).mean()
 

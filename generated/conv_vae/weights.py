@@ -16,12 +16,25 @@ from torch import Tensor, nn
 TENSORS = Path(__file__).with_name("tensors.pt")  # the compiled model's own values, read by torch alone
 
 
+class BatchNorm2d(NamedTuple):
+    """blocks.0.norm, blocks.1.norm, decoder_blocks.0.norm, decoder_blocks.1.norm"""
+
+    weight: Tensor  # [16]
+    bias: Tensor  # [16]
+
+    @classmethod
+    def read(cls, tensors: Mapping[str, Tensor], at: str) -> BatchNorm2d:
+        return cls(
+            weight=tensors[at + "weight"],
+            bias=tensors[at + "bias"],
+        )
+
+
 class ResidualBlock(NamedTuple):
     """blocks.0, blocks.1, decoder_blocks.0, decoder_blocks.1"""
 
     conv1_weight: Tensor  # [16, 16, 3, 3]
-    norm_weight: Tensor  # [16]
-    norm_bias: Tensor  # [16]
+    norm: BatchNorm2d
     conv2_weight: Tensor  # [16, 16, 3, 3]
     conv2_bias: Tensor  # [16]
 
@@ -29,8 +42,7 @@ class ResidualBlock(NamedTuple):
     def read(cls, tensors: Mapping[str, Tensor], at: str) -> ResidualBlock:
         return cls(
             conv1_weight=tensors[at + "conv1.weight"],
-            norm_weight=tensors[at + "norm.weight"],
-            norm_bias=tensors[at + "norm.bias"],
+            norm=BatchNorm2d.read(tensors, at + "norm."),
             conv2_weight=tensors[at + "conv2.weight"],
             conv2_bias=tensors[at + "conv2.bias"],
         )
@@ -180,19 +192,31 @@ def initial_weights() -> Tensor:
     return torch.load(TENSORS, weights_only=True)["weights"]
 
 
+class BatchNorm2dState(NamedTuple):
+    """blocks.0.norm, blocks.1.norm, decoder_blocks.0.norm, decoder_blocks.1.norm"""
+
+    running_mean: Tensor  # [16]
+    running_var: Tensor  # [16]
+    num_batches_tracked: Tensor  # []
+
+    @classmethod
+    def read(cls, tensors: Mapping[str, Tensor], at: str) -> BatchNorm2dState:
+        return cls(
+            running_mean=tensors[at + "running_mean"],
+            running_var=tensors[at + "running_var"],
+            num_batches_tracked=tensors[at + "num_batches_tracked"],
+        )
+
+
 class ResidualBlockState(NamedTuple):
     """blocks.0, blocks.1, decoder_blocks.0, decoder_blocks.1"""
 
-    norm_running_mean: Tensor  # [16]
-    norm_running_var: Tensor  # [16]
-    norm_num_batches_tracked: Tensor  # []
+    norm: BatchNorm2dState
 
     @classmethod
     def read(cls, tensors: Mapping[str, Tensor], at: str) -> ResidualBlockState:
         return cls(
-            norm_running_mean=tensors[at + "norm.running_mean"],
-            norm_running_var=tensors[at + "norm.running_var"],
-            norm_num_batches_tracked=tensors[at + "norm.num_batches_tracked"],
+            norm=BatchNorm2dState.read(tensors, at + "norm."),
         )
 
 

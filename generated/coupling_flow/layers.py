@@ -26,4 +26,4 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """[rows, ..., inputs] -> [rows, ..., outputs]"""
     if bias.ndim == 1:
         return F.linear(input, weight, bias)
-    return F.linear(input, weight) + per_item(bias, input)
+    return F.linear(input, weight).add_(per_item(bias, input))

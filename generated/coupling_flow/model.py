@@ -8,6 +8,8 @@ Shapes are those of the recorded example; `n`, the batch, is free. Behind them, 
 What `layers` computes takes the small tensors of one dataset, or of several whose items follow each other.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -49,7 +51,7 @@ def log_prob(w: Weights, state: State, x: Tensor, training: bool = False) -> Ten
     for coupling_weights, coupling_state in zip(w.couplings, state.couplings, strict=True):
         x, change = coupling(coupling_weights, coupling_state, x)
         log_determinant = log_determinant + change
-    normal = -0.5 * (x.square() + 1.8378770664093453).sum(1)
+    normal = -0.5 * (x.square() + math.log(2 * math.pi)).sum(1)
     return normal + log_determinant
 
 

@@ -68,17 +68,24 @@ class SetEncoder(nn.Module):
         """[n, 32] -> [n, FEATURES]"""
         return torch.tanh(((self.project(*inputs) - self.center) / self.spread).mean(1))
 
-    def pool(self, features: Tensor) -> Tensor:
-        """[..., n, FEATURES] -> [..., 2 * FEATURES]: mean and variance of the features over each dataset"""
-        mean, variance = features.mean(-2), features.var(-2, correction=0)
+    def pool(self, features: Tensor, weights: Tensor | None = None) -> Tensor:
+        """[..., n, FEATURES] -> [..., 2 * FEATURES]: mean and variance of the features over each dataset
+
+        An item counts as much as `weights` [n] say, whose sum is 1, as if the dataset held it more or less often.
+        """
+        if weights is None:
+            mean, variance = features.mean(-2), features.var(-2, correction=0)
+        else:
+            mean = weights @ features
+            variance = weights @ (features - mean.unsqueeze(-2)).square()
         if self.average is not None:
             own, mean = mean, self.average(mean)
             variance = self.average(variance + (own - mean).square())
         return torch.cat([mean, variance], dim=-1)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, weights: Tensor | None = None) -> Tensor:
         """[..., n, FEATURES] -> [..., RANK]"""
-        return self.out(self.pool(features) - self.usual)
+        return self.out(self.pool(features, weights) - self.usual)
 
     @torch.no_grad()
     def calibrate(self, datasets: Sequence[Batch]) -> None:

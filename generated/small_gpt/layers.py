@@ -7,8 +7,9 @@ each of m datasets in front: `x` then holds the items of the first dataset, thos
 the same number of each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -29,6 +30,15 @@ def one_dataset(*values: Tensor | None) -> bool:
     return all(tensor is None or tensor.ndim == 1 for tensor in values)
 
 
+def by_dataset(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None
+) -> Iterator[tuple[Tensor, Tensor | None, Tensor | None]]:
+    """The items of each dataset with its own weight and bias; what all datasets share goes to each."""
+    m = next(values.shape[0] for values in (weight, bias) if values is not None and values.ndim > 1)
+    own = [values.unbind() if values is not None and values.ndim > 1 else [values] * m for values in (weight, bias)]
+    return zip(torch.unflatten(x, 0, (m, -1)).unbind(), *own, strict=True)
+
+
 def layer_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -39,14 +49,16 @@ def layer_norm(
     """[rows, ..., features] -> [rows, ..., features]"""
     if one_dataset(weight, bias):
         return F.layer_norm(input, normalized_shape, weight, bias, eps)
-    result = F.layer_norm(input, normalized_shape, eps=eps)
-    if weight is not None:
-        result = result * per_item(weight, result)
-    return result if bias is None else result + per_item(bias, result)
+    return torch.cat(
+        [
+            F.layer_norm(items, normalized_shape, gain, shift, eps)
+            for items, gain, shift in by_dataset(input, weight, bias)
+        ]
+    )
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """[rows, ..., inputs] -> [rows, ..., outputs]"""
     if bias.ndim == 1:
         return F.linear(input, weight, bias)
-    return F.linear(input, weight) + per_item(bias, input)
+    return F.linear(input, weight).add_(per_item(bias, input))

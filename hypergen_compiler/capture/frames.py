@@ -6,6 +6,7 @@ the right side of an assignment. On Python 3.10, which has no positions, results
 
 from __future__ import annotations
 
+import dis
 import os
 from functools import cache
 from types import CodeType, FrameType
@@ -14,12 +15,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from hypergen_compiler.capture.statements import RETURNED, statements
+from hypergen_compiler.capture.statements import ELEMENT, RETURNED, statements
 from hypergen_compiler.where import is_foreign, is_ours
 
-__all__ = ["is_reflected", "is_transparent", "location", "naming_frame", "targets"]
+__all__ = ["argument_names", "is_reflected", "is_transparent", "location", "naming_frame", "targets", "unpacked_names"]
 
 TORCH = os.path.dirname(torch.__file__) + os.sep
+DISTRIBUTIONS = os.path.join(TORCH, "distributions") + os.sep
+NORMS = os.path.join(TORCH, "nn", "modules", "batchnorm.py")
+# Files of torch that only pass a call on to the recorder.
+DISPATCHING = frozenset(
+    os.path.join(TORCH, *parts)
+    for parts in (("overrides.py",), ("_tensor.py",), ("functional.py",), ("nn", "functional.py"))
+)
+OPCODES_OF_CALLS = frozenset({"CALL", "PRECALL", "CALL_KW", "CALL_FUNCTION_EX"})
 TRANSPARENT_WRAPPERS = frozenset(
     "_call_impl _wrapped_call_impl inner decorate_context wrapper handle_torch_function checkpoint _fn apply fn".split()
 )
@@ -31,7 +40,15 @@ def is_torch(code: CodeType) -> bool:
 
 @cache
 def is_transparent(code: CodeType) -> bool:
-    """Whether a frame of this code is no scope: torch, the standard library, HyperGen itself, lambdas."""
+    """Whether a frame of this code is no scope: torch, the standard library, HyperGen itself, lambdas.
+
+    A batch normalisation counts its batches and normalises: that is a function, as it is in torch. So are the methods
+    of torch's distributions.
+    """
+    if code.co_filename == NORMS:
+        return code.co_name != "forward"
+    if code.co_filename.startswith(DISTRIBUTIONS):
+        return code.co_name.startswith("<")
     return is_torch(code) or not is_foreign(code.co_filename) or code.co_name.startswith("<")
 
 
@@ -44,8 +61,12 @@ def location(frame: FrameType | None) -> str | None:
     return None
 
 
-def naming_frame(frames: list[FrameType]) -> tuple[FrameType, Any] | None:
-    """The frame whose statement receives the value being computed, and its targets; `return f(...)` is followed."""
+def naming_frame(frames: list[FrameType]) -> tuple[FrameType, Any, bool] | None:
+    """The frame whose statement receives the value being computed, and its targets; `return f(...)` is followed.
+
+    The third tells whether the statement takes values one by one, as `q, k, v = map(f, parts)` does.
+    """
+    is_element = False
     for frame in frames:
         code = frame.f_code
         if is_ours(code.co_filename) or (is_torch(code) and code.co_name in TRANSPARENT_WRAPPERS):
@@ -56,11 +77,14 @@ def naming_frame(frames: list[FrameType]) -> tuple[FrameType, Any] | None:
                 continue
             return None
         found = targets(frame)
-        if found == RETURNED:
+        if found in (RETURNED, ELEMENT):
+            is_element = is_element or found == ELEMENT
             continue
         if found is None or (is_torch(code) and "distributions" not in code.co_filename):
             return None
-        return frame, found
+        if is_element and not isinstance(found, list):
+            return None
+        return frame, found, is_element or dis.opname[code.co_code[frame.f_lasti]].startswith("UNPACK")
     return None
 
 
@@ -77,7 +101,31 @@ def is_reflected(frame: FrameType) -> bool:
     positions = instruction_positions(frame.f_code)
     if not positions:
         return False
-    return positions[frame.f_lasti // 2] in statements(frame.f_code).reflected
+    place, known = positions[frame.f_lasti // 2], statements(frame.f_code)
+    if place in known.reflected:
+        return True
+    owner, *attribute = known.left.get(place) or ("",)
+    value = frame.f_locals.get(owner)
+    for name in attribute:
+        value = getattr(value, "__dict__", {}).get(name)  # a property is not run
+    return isinstance(value, int | float)
+
+
+def argument_names(frames: list[FrameType], *, is_method: bool) -> dict[int | str, str]:
+    """What the user calls the arguments of the running call, where they are variables or attributes."""
+    frame = next((frame for frame in frames if frame.f_code.co_filename not in DISPATCHING), None)
+    positions = instruction_positions(frame.f_code) if frame else ()
+    if not positions:
+        return {}
+    names = statements(frame.f_code).operands.get(positions[frame.f_lasti // 2], {})
+    is_call = OPCODES_OF_CALLS & {dis.opname[frame.f_code.co_code[frame.f_lasti]]}
+    return {key + 1 if is_method and is_call and isinstance(key, int) else key: name for key, name in names.items()}
+
+
+def unpacked_names(code: CodeType, variable: str) -> list[Any]:
+    """The names that a function's statement takes one of its variables apart into, if it has one."""
+    found = statements(code).unpacked.get(variable)
+    return found if isinstance(found, list) else []
 
 
 @cache

@@ -50,7 +50,11 @@ class Builder:
         self.nodes: dict[Ref, torch.fx.Node] = {}
         self.history: dict[Ref, list[torch.fx.Node]] = {}
         self.holders = Counter(tape.storages.values())
+        self.renewed: dict[Any, Any] = {}  # the storage of a tensor whose last write became a new value
         self.scopes: dict[int, Scope] = {}
+        self.written = frozenset().union(*(call.writes for call in tape.calls))
+        self.readings = Counter(ref for call in tape.calls for ref in references((call.args, call.kwargs)))
+        self.readings.update(references(tape.out))
         number = 0
         for item in inputs:
             node = self.graph.placeholder(item.name)
@@ -82,13 +86,19 @@ class Builder:
         used = set(references((call.args, call.kwargs)))
         if made and not call.writes and not call.random and all(ref in used for ref in made):
             return
+        if len(made) == 1 and call.out == made[0] and self.changes_nothing(call, made[0]):
+            self.nodes[made[0]] = self.nodes[call.args[0]]
+            self.history.setdefault(made[0], []).append(self.nodes[call.args[0]])
+            return
         pure = self.pure(call, made)
         if pure is not None:
             ref, (function, name, args, kwargs) = made[0], pure
             node = self.create(call, function, name, args, kwargs, frozenset())
+            self.renewed[self.tape.storages[ref]] = ("fresh", node)
             self.hold(ref, node, storage=("fresh", node))
             return
-        node = self.create(call, call.function, call.name, call.args, call.kwargs, call.writes)
+        writes = frozenset(self.renewed.get(storage, storage) for storage in call.writes)
+        node = self.create(call, call.function, call.name, self.shortened(call), call.kwargs, writes)
         for path, ref in outputs(call.out):
             if ref in self.nodes or ref in used:
                 continue
@@ -100,7 +110,7 @@ class Builder:
                 self.hold(ref, node)
 
     def create(
-        self, call: Call, function: Callable[..., Any], name: str, args: Any, kwargs: Any, writes: frozenset[int]
+        self, call: Call, function: Callable[..., Any], name: str, args: Any, kwargs: Any, writes: frozenset[Any]
     ) -> torch.fx.Node:
         node = self.graph.create_node("call_function", function, fill(args, self.node), fill(kwargs, self.node))
         node.meta.update(call=call, name=name, grad=call.grad, random=call.random, writes=writes, mode=call.mode)
@@ -110,6 +120,42 @@ class Builder:
             self.scopes[id(scope)] = scope
             scope = scope.parent
         return node
+
+    def shortened(self, call: Call) -> tuple[Any, ...]:
+        """The arguments of a call; a reshape of what only it reads, itself a reshape, takes what that was made from."""
+        source = call.args[0] if call.args else None
+        inner = self.nodes.get(source) if isinstance(source, Ref) else None
+        if (
+            call.name != "Tensor.reshape"
+            or inner is None
+            or inner.meta.get("name") not in ("Tensor.reshape", "Tensor.view")
+        ):
+            return call.args
+        storages = {self.tape.storages[source], inner.args[0].meta["storage"]}
+        storages |= {old for old, new in self.renewed.items() if new in storages}
+        scopes = (call.scope, inner.meta["scope"])
+        beside = scopes[0] is scopes[1] or (None not in scopes and scopes[0].is_beside(scopes[1]))
+        alone = (
+            beside and self.readings[source] == 1 and inner.meta["grad"] == call.grad and not storages & self.written
+        )
+        return (inner.args[0], *call.args[1:]) if alone else call.args
+
+    def changes_nothing(self, call: Call, made: Ref) -> bool:
+        """Whether a call gives its own argument again: multiplied by 1, in the same shape, in the same order."""
+        source = call.args[0] if call.args else None
+        if not isinstance(source, Ref) or source.kind not in ("value", "input") or made.kind != "value" or call.kwargs:
+            return False
+        kept = self.tape.shapes[source] == self.tape.shapes[made] and self.tape.dtypes[source] == self.tape.dtypes[made]
+        storages = {self.tape.storages[source], self.tape.storages[made]}
+        if not kept or not call.grad or call.writes or call.random or storages & self.written:
+            return False
+        short, others = call.name.removeprefix("Tensor.").strip("_"), call.args[1:]
+        if short in ("mul", "div", "truediv", "pow"):
+            return source.kind == "value" and len(others) == 1 and type(others[0]) in (int, float) and others[0] == 1
+        if short == "permute":
+            order = others[0] if len(others) == 1 else others
+            return list(order) == list(range(len(self.tape.shapes[source])))
+        return short in ("reshape", "view", "expand") and not any(isinstance(o, torch.dtype) for o in others)
 
     def pure(self, call: Call, made: list[Ref]) -> tuple[Any, ...] | None:
         """The functional form of a write into a fresh tensor that has no other name, or None."""
@@ -138,6 +184,7 @@ class Builder:
         for scope in self.scopes.values():
             scope.arguments = self.renamed(scope.arguments)
             scope.keys = self.renamed(scope.keys)
+            scope.outline = [tuple(self.history.get(ref, ())) for ref in scope.outline]
             scope.returned = [node for ref in scope.returned for node in self.history.get(ref, ())]
 
     def renamed(self, names: dict[Any, str]) -> dict[Any, str]:

@@ -45,6 +45,7 @@ class Matching:
         self.training, self.evaluation = training, evaluation
         self.images: dict[Ref, Ref] = {}
         self.pending: list[tuple[Call, Any, Any]] = []
+        self.pairs: list[tuple[Call, Call]] = []
 
     def align(self) -> None:
         ours, theirs = self.training.calls, self.evaluation.calls
@@ -73,6 +74,7 @@ class Matching:
         out = self.unify(self.training.out, self.evaluation.out)
         self.unify(self.training.rebound, self.evaluation.rebound)
         self.check_marked()
+        self.check_writes()
         for call, args, kwargs in self.pending:
             call.args, call.kwargs = args, kwargs
         self.training.out = out
@@ -89,6 +91,27 @@ class Matching:
         if any(call.random for call in self.training.calls if call.mode):
             raise Different
 
+    def check_writes(self) -> None:
+        """What is written into shares memory with the same tensors in both modes, as far as they are read again.
+
+        Dropout in evaluation returns its input, and what is written into its result changes that too.
+        """
+        own, other = self.training.storages, self.evaluation.storages
+        kept = [ref for ref in own if ref.kind in ("parameter", "buffer", "input")]
+        images = {**self.images, **dict(zip(kept, kept, strict=True))}
+        read = {ref: number for number, call in enumerate(self.training.calls) for ref in read_by(call)}
+        end = len(self.training.calls)
+        read |= dict.fromkeys([*kept, *references((self.training.out, self.training.rebound))], end)
+        numbers = {id(call): number for number, call in enumerate(self.training.calls)}
+        for ours, theirs in self.pairs:
+            for target in read_by(ours) if ours.writes or theirs.writes else ():
+                image = images.get(target)
+                if own[target] not in ours.writes and other.get(image) not in theirs.writes:
+                    continue
+                later = (ref for ref in images if read.get(ref, -1) > numbers[id(ours)])
+                if any((own[ref] == own[target]) != (other.get(images[ref]) == other.get(image)) for ref in later):
+                    raise Different
+
     def matches(self, ours: Call, theirs: Call) -> bool:
         if ours.name != theirs.name or ours.grad != theirs.grad or ours.layer != theirs.layer:
             return False
@@ -101,6 +124,7 @@ class Matching:
     def pair(self, ours: Call, theirs: Call) -> None:
         args, kwargs = self.unify((ours.args, ours.kwargs), (theirs.args, theirs.kwargs))
         self.pending.append((ours, args, kwargs))
+        self.pairs.append((ours, theirs))
         made, their_made = list(references(ours.out)), list(references(theirs.out))
         if len(made) != len(their_made):
             raise Different
@@ -143,6 +167,10 @@ class Matching:
             mine, other = self.training.constants[ours], self.evaluation.constants[theirs]
             return theirs if same_values(mine, other) else None
         return ours
+
+
+def read_by(call: Call) -> list[Ref]:
+    return list(references((call.args, call.kwargs)))
 
 
 def same_plain(one: Any, other: Any) -> bool:

@@ -31,6 +31,7 @@ ESCAPES = frozenset(
     """item tolist __bool__ __float__ __int__ __complex__ numpy __index__ equal allclose is_nonzero __array__
     __contains__""".split()
 )
+UNCOUNTED = frozenset({"batch_norm", "instance_norm"})  # these update running statistics, and no version tells of it
 REFLECTED = frozenset({"Tensor.add", "Tensor.mul"})  # recorded alike for `x + 1` and `1 + x`
 SHAPE_ONLY = frozenset(
     "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full".split()
@@ -71,6 +72,7 @@ class Recorder(TorchFunctionMode):
         self.generator: torch.Tensor | None = None
         self.autocast = torch.is_autocast_enabled("cpu")
         self.scopes: dict[int, Scope] = {}
+        self.turns: dict[tuple[int, int], list[Scope]] = {}
         self.paths = {id(child): path for path, child in module.named_modules()}
         for name, parameter in module.named_parameters():
             self.see(parameter, Ref("parameter", name))
@@ -139,6 +141,7 @@ class Recorder(TorchFunctionMode):
             where=where,
         )
         versions = [version_of(tensor) for tensor in used]
+        values = [tensor.detach().clone() for tensor in used] if short in UNCOUNTED else []
         generator = torch.get_rng_state()
         if self.generator is not None and not self.fake and not torch.equal(generator, self.generator):
             self.tape.reseeded = self.tape.reseeded or call.where or "?"
@@ -146,7 +149,7 @@ class Recorder(TorchFunctionMode):
         call.tracked = any(tensor.requires_grad for tensor in tensors(output))
         self.generator = torch.get_rng_state()
         call.random = short in RANDOM_WITHOUT_VALUES if self.fake else not torch.equal(generator, self.generator)
-        call.writes = self.written_storages(call, used, versions)
+        call.writes = self.written_storages(call, used, versions) | self.updated_storages(used, values)
         call.out = fill(output, self.result)
         self.note(call, short, frame)
         return output
@@ -159,6 +162,12 @@ class Recorder(TorchFunctionMode):
         if used and (marks or (in_place and torch.is_inference_mode_enabled())):
             changed.append(used[0])
         return frozenset(self.tape.storages[self.refs[id(tensor)]] for tensor in changed if id(tensor) in self.refs)
+
+    def updated_storages(self, used: list[torch.Tensor], before: list[torch.Tensor]) -> frozenset[int]:
+        """The storages of buffers whose values a call changed; of all that it took where there are no values."""
+        buffers = [pair for pair in zip(used, before, strict=False) if self.refs[id(pair[0])].kind == "buffer"]
+        changed = [tensor for tensor, value in buffers if self.fake or not torch.equal(tensor, value)]
+        return frozenset(self.tape.storages[self.refs[id(tensor)]] for tensor in changed)
 
     def note(self, call: Call, short: str, frame: FrameType) -> None:
         """Keeps a call that made or changed a tensor; one that let a value escape is remembered as such."""
@@ -207,7 +216,8 @@ class Recorder(TorchFunctionMode):
         for position in range(len(chain) - 1, -1, -1):
             if not frames.is_transparent(chain[position].f_code):
                 scope = self.scope(chain, position, scope)
-        call.scope, call.written = scope, self.written(chain)
+        call.scope, call.written = scope, self.written(chain, Scope(scope))
+        call.operands = frames.argument_names(chain, is_method=call.name.startswith("Tensor."))
 
     def scope(self, chain: list[FrameType], position: int, parent: Scope) -> Scope:
         frame = chain[position]
@@ -218,10 +228,14 @@ class Recorder(TorchFunctionMode):
         path = self.paths.get(id(first))
         is_method = path is not None or code.co_varnames[:1] == ("self",)
         where = f"{frames.os.path.basename(code.co_filename)}:{code.co_firstlineno}"
+        if frames.is_torch(code):
+            where = "torch.nn" if code.co_filename == frames.NORMS else "torch.distributions"
+            where += f".{type(first).__name__}" if is_method else ""
         scope = Scope(parent, code.co_name, type(first).__name__ if is_method else None, path, where, code=code)
         for argument in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
             self.name_argument(scope, argument, frame.f_locals.get(argument))
-        scope.site = self.written(chain[position + 1 :])
+        scope.site = self.written(chain[position + 1 :], scope)
+        scope.called = frames.location(frame.f_back)
         self.scopes[id(frame)] = scope
         self.alive.append(frame)
         return scope
@@ -234,20 +248,32 @@ class Recorder(TorchFunctionMode):
             items = value.items() if isinstance(value, dict) else enumerate(value)
             for key, item in items:
                 if isinstance(item, torch.Tensor) and id(item) in self.refs:
-                    name = str(key) if isinstance(value, dict) else f"{argument}_{key}"
+                    name = str(key) if isinstance(value, dict) else element_name(scope.code, argument, key, len(value))
                     scope.arguments.setdefault(self.refs[id(item)], name)
 
-    def written(self, chain: list[FrameType]) -> Written | None:
+    def written(self, chain: list[FrameType], scope: Scope) -> Written | None:
+        """The statement that receives what `scope`, which is inside of its function, computes."""
         found = frames.naming_frame(chain)
         if found is None or id(found[0]) not in self.scopes:
             return None
-        return Written(self.scopes[id(found[0])], found[1])
+        frame, names, one_by_one = found
+        if not (one_by_one and isinstance(names, list)):
+            return Written(self.scopes[id(frame)], names)
+        receiver = self.scopes[id(frame)]
+        while scope.parent is not receiver:
+            scope = scope.parent
+        came = self.turns.setdefault((id(frame), frame.f_lasti), [])
+        if scope not in came:
+            came.append(scope)
+        return Written(receiver, names, came.index(scope) % len(names))
 
     def profile(self, frame: FrameType, event: str, value: Any) -> None:
         """Notes what a scope returns, for the order and the names of its results."""
         if event != "return" or value is None or id(frame) not in self.scopes:
             return
         scope = self.scopes[id(frame)]
+        elements = value if isinstance(value, tuple | list) else [value]
+        scope.outline = [self.refs.get(id(item)) if isinstance(item, torch.Tensor) else None for item in elements]
         scope.returned = [self.refs[id(tensor)] for tensor in tensors(value) if id(tensor) in self.refs]
         if isinstance(value, dict):
             items: Iterable[tuple[Any, Any]] = value.items()
@@ -256,6 +282,13 @@ class Recorder(TorchFunctionMode):
         for key, tensor in items:
             if isinstance(tensor, torch.Tensor) and id(tensor) in self.refs:
                 scope.keys[self.refs[id(tensor)]] = str(key)
+
+
+def element_name(code: Any, argument: str, number: int, count: int) -> str:
+    """What a function calls an element of a tuple that it is handed."""
+    names = frames.unpacked_names(code, argument)
+    known = len(names) == count and isinstance(names[number], str) and names[number] != "_"
+    return names[number] if known else f"{argument}_{number}"
 
 
 def run(recorder: Recorder, call: Callable[..., Any], module: nn.Module, inputs: tuple[Any, ...]) -> Any:

@@ -10,23 +10,35 @@ from tokenize import TokenError
 from types import CodeType
 from typing import Any, NamedTuple
 
-__all__ = ["RETURNED", "Span", "Statements", "statements"]
+__all__ = ["ELEMENT", "REST", "RETURNED", "Span", "Statements", "statements"]
 
 RETURNED = "return"
+ELEMENT = "element of"  # one of those that a comprehension makes
+REST = "*"  # the last of a list of names, for those that nobody named
 Span = tuple[int | None, ...]  # first line, last line, first column, last column
 
 
 class Statements(NamedTuple):
-    """`targets`: what each expression is assigned to; `reflected`: operations of a number and something else."""
+    """`targets`: what each expression is assigned to; `reflected`: operations of a number and something else.
+
+    `operands`: the names of a call's or an operation's arguments, by position or keyword; `left`: the variable, or the
+    variable and its attribute, on the left of an operation; `unpacked`: the names that a variable is taken apart into;
+    `copied`: a second name that a variable gets; `elements`: what loops call the elements of a list.
+    """
 
     targets: dict[Span, Any]
     reflected: frozenset[Span]
+    operands: dict[Span, dict[int | str, str]]
+    left: dict[Span, tuple[str, ...]]
+    copied: dict[str, str]
+    elements: dict[str, str]
+    unpacked: dict[str, list[Any]]
 
 
 def statements(code: CodeType) -> Statements:
     """The statements of a piece of code, and maybe others of its file.
 
-    A target is a name, a list of names, RETURNED, or None. Where no source is found there are no statements.
+    A target is a name, a list of names, RETURNED, ELEMENT, or None. Where no source is found there are no statements.
     """
     if code.co_name.startswith("<"):  # a lambda or comprehension, which starts in the middle of a statement
         return statements_of_file(code.co_filename)
@@ -65,12 +77,18 @@ def syntax_tree(source: str) -> ast.Module | None:
 
 def read(tree: ast.Module) -> Statements:
     found: dict[Span, Any] = {}
-    reflected = []
+    reflected, operands, left, copied, elements, unpacked = [], {}, {}, {}, {}, {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
             assign(found, node.value, names_of(node.targets[0]))
             if isinstance(node.targets[0], ast.Tuple | ast.List):
                 found[span(node.targets[0])] = names_of(node.targets[0])
+                if isinstance(node.value, ast.Name):
+                    unpacked[node.value.id] = names_of(node.targets[0])
+            elif isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Name):
+                copied.setdefault(node.value.id, node.targets[0].id)
+        elif isinstance(node, ast.For | ast.comprehension):
+            name_elements(elements, node.iter, node.target)
         elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value:
             assign(found, node.value, names_of(node.target))
         elif isinstance(node, ast.AugAssign):
@@ -79,9 +97,54 @@ def read(tree: ast.Module) -> Statements:
             assign(found, node.value, RETURNED)
         elif isinstance(node, ast.Lambda):
             assign(found, node.body, RETURNED)
-        elif isinstance(node, ast.BinOp) and is_number(node.left) and not is_number(node.right):
-            reflected.append(span(node))
-    return Statements(found, frozenset(reflected))
+        elif isinstance(node, ast.ListComp | ast.GeneratorExp):
+            assign(found, node.elt, ELEMENT)
+        elif isinstance(node, ast.BinOp):
+            operands[span(node)] = named({0: node.left, 1: node.right})
+            left[span(node)] = dotted(node.left)
+            if is_number(node.left) and not is_number(node.right):
+                reflected.append(span(node))
+        elif isinstance(node, ast.Call):
+            operands[span(node)] = named(arguments(node))
+    return Statements(found, frozenset(reflected), operands, left, copied, elements, unpacked)
+
+
+def name_elements(found: dict[str, str], source: ast.expr, target: ast.expr) -> None:
+    """Notes what a loop calls the elements of the lists that it runs over, zipped, enumerated or reversed."""
+    if isinstance(source, ast.Name | ast.Attribute):
+        if isinstance(target, ast.Name) and target.id != "_":
+            found[names_of(source)] = target.id
+    elif isinstance(source, ast.Call) and isinstance(source.func, ast.Name):
+        parts = target.elts if isinstance(target, ast.Tuple) else []
+        if source.func.id == "enumerate" and len(parts) == 2 and source.args:
+            name_elements(found, source.args[0], parts[1])
+        elif source.func.id == "zip" and len(parts) == len(source.args):
+            for inner, part in zip(source.args, parts, strict=True):
+                name_elements(found, inner, part)
+        elif source.func.id in ("reversed", "list", "tuple") and source.args:
+            name_elements(found, source.args[0], target)
+
+
+def dotted(node: ast.expr) -> tuple[str, ...]:
+    """`x` or `self.x` in its parts; nothing for other expressions."""
+    if isinstance(node, ast.Name):
+        return (node.id,)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return (node.value.id, node.attr)
+    return ()
+
+
+def arguments(call: ast.Call) -> dict[int | str, ast.expr]:
+    """By position, up to the first that is spread, and by keyword; what a method belongs to is no argument."""
+    spread = [isinstance(argument, ast.Starred) for argument in call.args]
+    plain = call.args[: spread.index(True)] if True in spread else call.args
+    return dict(enumerate(plain)) | {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+
+
+def named(expressions: dict[int | str, ast.expr]) -> dict[int | str, str]:
+    """Those expressions that are a variable or an attribute, by their name."""
+    names = {key: names_of(value) for key, value in expressions.items() if isinstance(value, ast.Name | ast.Attribute)}
+    return {key: name for key, name in names.items() if name}
 
 
 def is_number(node: ast.expr) -> bool:
@@ -111,6 +174,8 @@ def names_of(target: ast.expr) -> Any:
         return target.id
     if isinstance(target, ast.Attribute):
         return target.attr
+    if isinstance(target, ast.Starred):
+        return REST
     if isinstance(target, ast.Tuple | ast.List):
         return [names_of(element) for element in target.elts]
     return None

@@ -26,8 +26,10 @@ class Ref(NamedTuple):
 class Scope:
     """One call of one of the user's functions; `arguments` and `returned` name the tensors that went in and out.
 
+    `outline` has an element for each that a caller can give a name to: its tensors, none for what is no tensor itself.
+
     `path` is the module that the function is a method of, None for a plain function. `site` is where the caller puts
-    the result: the scope that it runs in and the names there.
+    the result: the scope that it runs in and the names there; `called` is the caller's line.
     """
 
     parent: Scope | None = None
@@ -37,9 +39,11 @@ class Scope:
     where: str = ""
     arguments: dict[Any, str] = field(default_factory=dict)
     returned: list[Any] = field(default_factory=list)
+    outline: list[Any] = field(default_factory=list)
     keys: dict[Any, str] = field(default_factory=dict)
-    site: tuple[Scope, Any] | None = None
+    site: Written | None = None
     code: Any = None
+    called: str | None = None
 
     def inside(self, other: Scope) -> bool:
         scope: Scope | None = self
@@ -49,12 +53,20 @@ class Scope:
             scope = scope.parent
         return False
 
+    def is_beside(self, other: Scope) -> bool:
+        """Whether one function calls both, which are the same function."""
+        return self.parent is other.parent and self.code is other.code
+
 
 class Written(NamedTuple):
-    """The names that the user's statement gives to a call's result, and the scope of that statement."""
+    """The names that the user's statement gives to a call's result, and the scope of that statement.
+
+    `turn` counts the results where they came to the statement one by one.
+    """
 
     scope: Scope
     names: Any
+    turn: int | None = None
 
 
 @dataclass(eq=False)
@@ -75,6 +87,7 @@ class Call:
     where: str | None = None
     mode: str | None = None
     reflected: bool = False
+    operands: dict[int | str, str] = field(default_factory=dict)
     iteration: Iteration | None = None
     tracked: bool = False
 

@@ -15,12 +15,16 @@ __all__ = [
     "batch_names",
     "content",
     "has_fixed_values",
+    "is_grouped",
     "is_picture",
     "item_kind",
     "loss_arguments",
+    "reads_pictures",
     "shape_text",
     "size_tuple",
     "sized",
+    "source_kinds",
+    "token_bytes",
 ]
 
 TAKEN = frozenset("batch dataset datasets drawn loss losses model n parts samples weights zip".split())
@@ -82,12 +86,36 @@ def item_kind(plan: Plan) -> Code:
     return Code(f"{first} with {' and '.join(others)}" if others else first)
 
 
+def reads_pictures(plan: Plan) -> bool:
+    """Whether items are grey or RGB images, which files of pictures hold."""
+    return plan.encoder[0].kind == "image" and plan.encoder[0].shape[0] in (1, 3)
+
+
 def is_picture(program: Program, plan: Plan) -> bool:
     """Whether samples can be drawn as a picture: the model has a sampler, and items are grey or RGB images."""
-    return program.sample is not None and plan.encoder[0].kind == "image" and plan.encoder[0].shape[0] in (1, 3)
+    return program.sample is not None and reads_pictures(plan)
+
+
+def is_grouped(plan: Plan) -> bool:
+    """Whether data without labels is divided into groups: what a statistical model describes is no mixture of any."""
+    return not plan.statistical
+
+
+def token_bytes(plan: Plan) -> int | None:
+    """How many bytes a token takes in a file of nothing else; None where the model takes no sequences of them."""
+    rows = next((part.rows for part in plan.encoder if part.kind == "tokens" and len(part.shape) == 1), None)
+    return None if rows is None else next(size for size in (1, 2, 4) if rows <= 256**size)
+
+
+def source_kinds(plan: Plan) -> Code:
+    """What data can be read from, in words."""
+    kinds = [".npz", ".npy", ".pt", ".safetensors"]
+    kinds += {None: [], 1: [".txt", ".bin"]}.get(token_bytes(plan), [".bin"])
+    kinds += ["a folder of pictures"] if reads_pictures(plan) else []
+    return Code(f"{', '.join(kinds)} or module:function")
 
 
 def content(plan: Plan) -> Code:
-    """What a data file holds, for a command's help."""
+    """What data holds, for a command's help."""
     fields = [f"{prose(part.name)} {shape_text((Affine(1), *part.shape))}" for part in plan.encoder]
-    return Code(f"a file of {', '.join(fields)}: .npz, .npy or .pt".replace("%", "%%"))
+    return Code(f"{', '.join(fields)}: {source_kinds(plan)}".replace("%", "%%"))

@@ -11,10 +11,12 @@ import torch.fx
 from hypergen_compiler.emit.expressions import Expressions
 from hypergen_compiler.emit.flow import AFTER, Flow
 from hypergen_compiler.emit.locals import Locals
+from hypergen_compiler.emit.numbers import number_expression
+from hypergen_compiler.emit.origins import lines_of
 from hypergen_compiler.emit.outputs import container_names, returned_expression
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.emit.sources import column_source
-from hypergen_compiler.fold import Call, Const, Function, Loop, plan_loops
+from hypergen_compiler.fold import Call, Function, Loop, plan_loops
 from hypergen_compiler.fold.items import leaf_of
 from hypergen_compiler.program import Program
 
@@ -26,11 +28,15 @@ LONGEST_REPAIR = 200  # times that an over-long line may be taken apart
 
 @dataclass(frozen=True)
 class PrintedFunction:
-    """`body` are the lines below the signature, unindented; `parameters` the names in order."""
+    """`body` are the lines below the signature, unindented; `parameters` the names in order.
+
+    `lines` has for each of the body the user's lines, as `file:line`, that it came from.
+    """
 
     function: Function
     parameters: tuple[str, ...]
     body: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
     named: int
     values: int
 
@@ -62,6 +68,7 @@ class Printer:
         function.number_names = tuple(dict.fromkeys(self.locals.numbers.values()))
         self.expressions = Expressions(program, records, flow, self.locals, self.size_name)
         self.lines: list[str] = []
+        self.origins: dict[int, tuple[str, ...]] = {}
         self.too_long: int | None = None
 
     def print(self) -> PrintedFunction:
@@ -74,9 +81,12 @@ class Printer:
                 context = self.print_statement(part, 0, context)
         self.print_return()
         head = [f"{name} = {argument}.shape[{dimension}]" for argument, dimension, name in self.size_lines()]
+        own_names = dict(zip(self.region.arguments, self.locals.arguments, strict=False))
+        head += [f"{copy} = {own_names[leaf]}" for leaf, copy in self.locals.copied.items()]
         values = [node for node in self.flow.definitions if self.locals.names.get(node, "_") != "_"]
+        lines = (*((),) * len(head), *(self.origins.get(place, ()) for place in range(len(self.lines))))
         return PrintedFunction(
-            self.function, self.parameters(), (*head, *self.lines), self.locals.recovered, len(values)
+            self.function, self.parameters(), (*head, *self.lines), lines, self.locals.recovered, len(values)
         )
 
     def parameters(self) -> tuple[str, ...]:
@@ -95,12 +105,12 @@ class Printer:
         """Sizes that are read once, at the top, because their argument's name is given to another value later."""
         if self.function.batch_from is not None:
             place, dimension = self.function.batch_from
-            yield self.expressions.argument_name(place), dimension, "n"
+            yield self.expressions.own_name(place), dimension, "n"
         if self.function.size_from is not None:
             place, dimension = self.function.size_from
-            yield self.expressions.argument_name(place), dimension, self.size_name
+            yield self.expressions.own_name(place), dimension, self.size_name
         for (place, dimension), name in self.expressions.sizes.items():
-            yield self.expressions.argument_name(place), dimension, name
+            yield self.expressions.own_name(place), dimension, name
 
     # Statements
 
@@ -144,6 +154,7 @@ class Printer:
             for level in range(shared, len(needed)):
                 self.lines.append("    " * (depth + level) + needed[level])
         indent = "    " * (depth + len(needed))
+        self.origins[len(self.lines)] = self.origins_of(position)
         self.lines.append(indent + self.statement(position, len(indent) + 4, is_last=not needed and depth == 0))
         return tuple(needed)
 
@@ -160,6 +171,11 @@ class Printer:
         if len(text) + indent > WIDTH and self.too_long is None:
             self.too_long = self.longest_part(position)
         return text
+
+    def origins_of(self, position: int) -> tuple[str, ...]:
+        """The user's lines behind a statement, with all that is nested in it."""
+        found = [line for p in sorted(self.flow.tree[position]) for line in lines_of(self.region, self.flow.body[p])]
+        return tuple(dict.fromkeys(found))
 
     def longest_part(self, position: int) -> int | None:
         """The nested value whose expression is longest."""
@@ -203,7 +219,7 @@ class Printer:
             self.lines.append("return " + ", ".join(results))
 
     def returned(self, leaf: Any) -> str:
-        return self.result(leaf) if isinstance(leaf, torch.fx.Node) else self.expressions.number(Const(leaf)).text
+        return self.result(leaf) if isinstance(leaf, torch.fx.Node) else number_expression(leaf, self.size_name).text
 
     def result(self, node: torch.fx.Node) -> str:
         return self.expressions.tensor(self.flow.alias(leaf_of(node))).text

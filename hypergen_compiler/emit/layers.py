@@ -18,6 +18,7 @@ TEMPLATES = {
     "multiply": ("itemwise", "*"),
     "divide": ("itemwise", "/"),
 }
+ABSTRACT = {"Iterator": "by_dataset(", "Sequence": "Sequence["}  # what is imported where a text needs it
 
 
 def layers(program: Program, used: Iterable[str], gains: bool = False) -> str:
@@ -30,10 +31,12 @@ def layers(program: Program, used: Iterable[str], gains: bool = False) -> str:
         header=header(program),
         plain="torch." in text or gains,
         functional="F." in text,
-        shapes="Sequence[" in text,
+        abstract=Code(", ".join(name for name, sign in ABSTRACT.items() if sign in text)),
         sizes="Sizes" in text,
         channels="per_channel(" in text,
         norms="one_dataset(" in text,
+        datasets="by_dataset(" in text,
+        rows="every_row(" in text,
         gains=gains,
         functions=functions,
     )

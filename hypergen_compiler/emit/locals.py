@@ -11,21 +11,33 @@ import torch.fx
 
 from hypergen_compiler.emit.flow import AFTER, Flow
 from hypergen_compiler.emit.names import identifier, snake
-from hypergen_compiler.emit.origins import layer_name, written_name
+from hypergen_compiler.emit.origins import (
+    copy_of,
+    element_of,
+    helper_name,
+    is_layer,
+    layer_name,
+    operand_name,
+    written_name,
+)
 from hypergen_compiler.emit.records import one_of
 from hypergen_compiler.fold import Call, Column, Loop, Operation, Part, Weight
-from hypergen_compiler.fold.items import walk
+from hypergen_compiler.fold.items import count_leaves
 from hypergen_compiler.ops.signatures import signature
 
 __all__ = ["Locals"]
 
-BANNED = frozenset({"w", "state", "training", "device", "n", "F", "torch", "Tensor", "_"})
+BANNED = frozenset({"w", "state", "training", "device", "n", "F", "torch", "math", "Tensor", "_"})
 SHORT_FORMS = {"self_": "x", "input_": "x"}
+LONGEST_CHAIN = 3  # calls from one of several results to what the user gives a name to
 Span = tuple[float, float]
 
 
 class Locals:
-    """`names` maps tensors to variables, `arguments` and `numbers` are the parameter names of the function."""
+    """`names` maps tensors to variables, `arguments` and `numbers` are the parameter names of the function.
+
+    `copied` are arguments that get a second name first of all, as in `residual = x`.
+    """
 
     def __init__(self, flow: Flow, taken: set[str]):
         self.flow, self.function = flow, flow.function
@@ -33,7 +45,9 @@ class Locals:
         self.used: dict[str, list[Span]] = defaultdict(list)
         self.names: dict[Any, str] = {}
         self.lists: dict[Any, str] = {}
+        self.copied: dict[Any, str] = {}
         self.recovered = 0
+        self.wanted = {out: self.own_name(out) for out in flow.definitions if out not in flow.inlined}
         self.name_arguments()
         self.numbers = self.name_numbers()
         self.name_values()
@@ -72,9 +86,24 @@ class Locals:
                 wanted = "_".join(part for part in leaf[1].split(".")[-2:] if not part.isdigit())
             if wanted is None and isinstance(leaf, torch.fx.Node):
                 wanted = leaf.meta.get("hint")
-            self.names[leaf] = self.claim(wanted or "x", [(-1, self.flow.last_use(leaf, -1))])
+            copied = self.kept_copy(leaf, wanted)
+            life = (-1, self.flow.last_use(leaf, -1))
+            self.names[leaf] = self.claim(wanted or "x", [] if copied else [life])
             self.used[self.names[leaf]].append((-1, -0.5))  # parameters differ even where their lives do not overlap
+            if copied:
+                self.copied[leaf] = self.claim(copied, [life])
         self.arguments = [self.names[leaf] for leaf in self.signature_leaves()]
+        self.names |= self.copied
+
+    def kept_copy(self, leaf: Any, name: str | None) -> str | None:
+        """A second name that the user gives to an argument whose own goes to other values while it is needed."""
+        if name is None or not isinstance(leaf, torch.fx.Node):
+            return None
+        taken = [out for out, other in self.wanted.items() if other == name]
+        born = sorted(self.flow.root[self.flow.definitions[out]] for out in taken)
+        if len(born) < 2 or born[1] >= self.flow.last_use(leaf, -1):
+            return None
+        return copy_of(self.flow.region, name)
 
     def signature_leaves(self) -> list[Any]:
         """All tensor inputs of an entry point, used or not; the arguments of any other function."""
@@ -103,34 +132,63 @@ class Locals:
             if not flow.uses[out] and out not in flow.carried:
                 self.names[out] = "_"
                 continue
-            item = flow.body[position]
-            name = written_name(flow.region, item, out)
-            follower = flow.starts.get(out)
-            if name is None and follower is not None:
-                name = written_name(flow.region, flow.body[flow.definitions[follower]], follower)
+            item, name = flow.body[position], self.wanted[out]
             self.recovered += name is not None
             loop = flow.carried.get(out)
             if name is None and loop is not None:
                 name = self.names.get(flow.alias(loop.carried[out]))
             if name is None and len(item.outs) > 1:
-                name = self.name_of_reader(out)
-            self.names[out] = self.claim(name or layer_name(item), flow.spans(out, position), self.others(name, item))
+                name = self.name_of_reader(out) or inner_name(item, out)
+            name = name or helper_name(flow.region, item, out)
+            wishes = [name or layer_name(item), *self.others(name, item)]
+            if len(wishes) > 1 and self.is_outlived(out, position):
+                copied = copy_of(flow.region, wishes[0])
+                wishes = [*([copied] if copied else []), *wishes[1:], wishes[0]]
+            self.names[out] = self.claim(wishes[0], flow.spans(out, position), wishes[1:])
             out.meta.setdefault("hint", self.names[out])
+
+    def own_name(self, out: Any) -> str | None:
+        """What the user calls a value, or that which a loop makes of it first."""
+        flow = self.flow
+        name = written_name(flow.region, flow.body[flow.definitions[out]], out)
+        follower = flow.starts.get(out)
+        if name is None and follower is not None:
+            name = written_name(flow.region, flow.body[flow.definitions[follower]], follower)
+        return name
+
+    def is_outlived(self, out: Any, position: int) -> bool:
+        """Whether the user gives the name of a value to another while it is still needed, as of a skip connection."""
+        if out in self.flow.carried or out in self.flow.starts or self.wanted[out] is None:
+            return False
+        born, end = self.flow.root[position], self.flow.last_use(out, position)
+        return any(
+            name == self.wanted[out] and born < self.flow.root[self.flow.definitions[other]] < end
+            for other, name in self.wanted.items()
+        )
 
     def name_of_reader(self, out: Any) -> str | None:
         """What the user calls that which is made from one of several results: `q`, where a part becomes `q` at once."""
-        readers = self.flow.uses[out]
-        position = readers[0][0] if len(readers) == 1 else AFTER
-        if position not in self.flow.root:
-            return None
-        reader = self.flow.body[self.flow.root[position]]
-        return written_name(self.flow.region, reader, reader.outs[0]) if len(reader.outs) == 1 else None
+        for _ in range(LONGEST_CHAIN):
+            readers = self.flow.uses[out]
+            position = readers[0][0] if len(readers) == 1 else AFTER
+            if position not in self.flow.root:
+                return None
+            reader = self.flow.body[self.flow.root[position]]
+            if isinstance(reader, Call):
+                return reader.region.scope.arguments.get(out)
+            if len(reader.outs) != 1:
+                return None
+            (out,) = reader.outs
+            if self.wanted.get(out) is not None:
+                return self.wanted[out]
+        return None
 
     def others(self, name: str | None, item: Any) -> list[str]:
         """What says how a value differs from a living one of its name: what made it, or what it was made from."""
         made = layer_name(item)
         if name is not None:
-            return [f"{made}_{name}"] if made != name else []
+            own = [made] if is_layer(item) else []
+            return [*own, f"{made}_{name}"] if made != name else []
         read = next((self.names[leaf] for leaf in map(self.flow.alias, item.leaves) if leaf in self.names), None)
         return [f"{read}_{made}"] if read not in (None, made, "_") else []
 
@@ -158,6 +216,9 @@ class Locals:
         if column.kind in ("w", "state"):
             suffix = "_state" if column.kind == "state" else ""
             listed = str(column.prefix[-1]) if column.prefix and isinstance(column.values[0], int) else ""
+            known = element_of(self.flow.region, listed)
+            if known is not None:
+                return known + suffix
             return element_name(listed or self.class_word(loop, column)) + suffix
         if column.kind == "number":
             step, leaf = next(k for k, place in loop.places.items() if place[0] == "column" and place[1] is column)
@@ -171,6 +232,13 @@ class Locals:
             if place[0] == "column" and place[1] is column and isinstance(item, Call):
                 return snake(item.region.scope.owner or item.function.name).rpartition("_")[2]
         return "part"
+
+
+def inner_name(item: Any, out: Any) -> str | None:
+    """What a called function itself calls one of its results."""
+    if not isinstance(item, Call):
+        return None
+    return item.function.model.results[item.outs.index(out)].meta.get("hint")
 
 
 def element_name(listed: str) -> str:
@@ -190,23 +258,20 @@ def parameter_name(item: Any, leaf: int) -> str:
 
 
 def operation_parameter(item: Operation, leaf: int) -> str:
+    named = operand_name(item, leaf)
+    if named is not None:
+        return named
     known = list(signature(item.node.meta["name"], item.node.target) or ())
     if item.node.meta["name"].startswith("Tensor.") and known[:1] and known[0][0] != "self":
         known.insert(0, ("self", None))
     count = 0
     for position, argument in enumerate(item.node.args):
-        count += size_of(argument)
+        count += count_leaves(argument)
         if leaf < count:
             fits = position < len(known) and len(known) >= len(item.node.args)
             return known[position][0] if fits and known[position][0] != "self" else "size"
     for name, argument in item.node.kwargs.items():
-        count += size_of(argument)
+        count += count_leaves(argument)
         if leaf < count:
             return name
     return "size"
-
-
-def size_of(argument: Any) -> int:
-    found: list[Any] = []
-    walk(argument, found.append)
-    return len(found)

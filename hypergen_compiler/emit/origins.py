@@ -6,10 +6,12 @@ from typing import Any
 
 import torch.fx
 
-from hypergen_compiler.fold.items import Call, Item, Operation, Region
+from hypergen_compiler.capture.statements import REST, statements
+from hypergen_compiler.capture.tape import Scope, Written
+from hypergen_compiler.fold.items import Call, Item, Operation, Region, count_leaves, is_number
 from hypergen_compiler.program import project
 
-__all__ = ["layer_name", "written_name"]
+__all__ = ["copy_of", "element_of", "helper_name", "is_layer", "layer_name", "lines_of", "operand_name", "written_name"]
 
 GENERIC = {
     "getitem": "part",
@@ -26,29 +28,58 @@ GENERIC = {
 
 
 def written_name(region: Region, item: Item, out: torch.fx.Node) -> str | None:
-    """The variable that the user's own statement gives to a result, if that statement is in this function."""
+    """The variable that the user's own statement gives to a result, if that statement is in this function.
+
+    Of functions whose bodies stand in this one, what their caller calls a result counts more than what they call it.
+    """
     if isinstance(item, Call):
         return outer_name(region, item.region.scope, out, several=len(item.outs) > 1)
     written = item.node.meta["written"]
-    every = every_result(item)
-    if written is not None and is_own(written.scope, region):
-        name = pick(written.names, every if out in every else [out], out)
-        if name:
-            return name
-    return outer_name(region, item.node.meta["scope"], out, several=True)
+    own = statement_name(region, item, out)
+    if written is not None and written.scope is own_scope(region):
+        return own
+    return outer_name(region, item.node.meta["scope"], out, several=True) or (None if is_helped(region, item) else own)
+
+
+def helper_name(region: Region, item: Item, out: torch.fx.Node) -> str | None:
+    """The variable of a plain function whose body stands in this one."""
+    return statement_name(region, item, out) if isinstance(item, Operation) and is_helped(region, item) else None
+
+
+def is_helped(region: Region, item: Operation) -> bool:
+    """Whether the statement that receives a result is one of a plain function that is called from this one."""
+    written = item.node.meta["written"]
+    return written is not None and is_helper(region, written.scope)
+
+
+def is_helper(region: Region, scope: Scope) -> bool:
+    own = own_scope(region)
+    return own is not None and scope is not own and scope.inside(own) and scope.owner is None
+
+
+def own_scope(region: Region) -> Scope | None:
+    return region.inner if region.is_entry else region.scope
+
+
+def statement_name(region: Region, item: Operation, out: torch.fx.Node) -> str | None:
+    written, every = item.node.meta["written"], every_result(item)
+    if written is None or not is_own(written.scope, region):
+        return None
+    return pick(written, [(result,) for result in (every if out in every else [out])], out)
 
 
 def outer_name(region: Region, scope: Any, out: torch.fx.Node, *, several: bool) -> str | None:
-    """What the callers of the functions that return a value call it, from the innermost outwards."""
+    """What the callers of the functions that return a value call it; the outermost of them that names it decides."""
+    found = None
     while scope is not None and scope is not region.scope:
-        if scope.site is not None and is_own(scope.site.scope, region):
-            name = pick(scope.site.names, scope.returned, out) if out in scope.returned else None
-            if name:
-                return name
-        if several and out in scope.keys:
-            return scope.keys[out]
+        site = scope.site
+        if site is not None and is_own(site.scope, region) and not is_helper(region, site.scope):
+            name = pick(site, scope.outline, out)
+            found = name or found
+        if found is None and several and out in scope.keys:
+            found = scope.keys[out]
         scope = scope.parent
-    return None
+    return found
 
 
 def every_result(item: Operation) -> list[torch.fx.Node]:
@@ -63,13 +94,60 @@ def is_own(scope: Any, region: Region) -> bool:
     return region.is_entry or scope.inside(region.scope)
 
 
-def pick(names: Any, results: list[Any], out: torch.fx.Node) -> str | None:
-    """The name of one of several results."""
+def pick(written: Written, results: list[tuple[Any, ...]], out: torch.fx.Node) -> str | None:
+    """The name of one of several results, or of the only one, which may be one of several that a statement takes."""
+    names, found = written.names, next((k for k, nodes in enumerate(results) if out in nodes), None)
     if isinstance(names, str):
-        return names if len(results) == 1 else None
-    if isinstance(names, list) and len(names) == len(results) and out in results:
-        name = names[results.index(out)]
-        return name if isinstance(name, str) else None
+        return names if len(results) == 1 and found == 0 else None
+    if not isinstance(names, list) or found is None:
+        return None
+    alone = len(results) == 1 and written.turn is not None
+    place = written.turn if alone else found
+    is_complete = alone or len(names) == len(results) or (names[-1] == REST and len(names) <= len(results) + 1)
+    name = names[place] if is_complete and place < len(names) else None
+    return name if isinstance(name, str) and name not in (REST, "_") else None
+
+
+def copy_of(region: Region, name: str) -> str | None:
+    """The second name that the user's function gives to a variable: `residual = hidden_states`."""
+    code = code_of(region)
+    return statements(code).copied.get(name) if code is not None else None
+
+
+def element_of(region: Region, listed: str) -> str | None:
+    """What the user's function calls the elements of a list in a loop."""
+    code = code_of(region)
+    return statements(code).elements.get(listed) if code is not None else None
+
+
+def code_of(region: Region) -> Any:
+    scope = own_scope(region)
+    return scope.code if scope is not None else None
+
+
+def attribute(path: str | None) -> str | None:
+    """What a module's owner calls it; one of a list has the list's name."""
+    return next((part for part in reversed((path or "").split(".")) if part and not part.isdigit()), None)
+
+
+def is_layer(item: Item) -> bool:
+    """Whether an item is the run of a module, so that its name is the user's."""
+    path = item.region.scope.path if isinstance(item, Call) else item.node.meta["layer"]
+    return attribute(path) is not None
+
+
+def operand_name(item: Operation, leaf: int) -> str | None:
+    """What the user calls the number that is an argument of an operation: `scale` for `x * self.scale`."""
+    call, count = item.node.meta["call"], 0
+    places = list(enumerate(item.node.args)) + list(item.node.kwargs.items())
+    for place, argument in places:
+        count += count_leaves(argument)
+        if leaf < count:
+            if not is_number(argument):
+                return None
+            if call.reflected or item.node.meta["name"].startswith("Tensor.__r"):
+                place = 1 - place
+            return call.operands.get(place)
     return None
 
 
@@ -77,12 +155,25 @@ def layer_name(item: Item) -> str:
     """A name for a value that the user gave none: after the layer, or the operator."""
     if isinstance(item, Call):
         name = item.function.name
-        return name if len(name) < 14 else name.rpartition("_")[2]
-    layer = item.node.meta["layer"]
-    for part in reversed((layer or "").split(".")):
-        if part and not part.isdigit():
-            return part
+        words = [word for word in name.split("_") if word.isalpha()]
+        return attribute(item.region.scope.path) or (name if len(name) < 14 or not words else words[-1])
+    named = attribute(item.node.meta["layer"])
+    if named is not None:
+        return named
     name = item.node.meta["name"].split(".")
     short = name[-2] if name[-1] in ("__get__", "__set__") else name[-1]
     short = short.strip("_")
     return GENERIC.get(short, short)
+
+
+def lines_of(region: Region, item: Item) -> list[str]:
+    """Where in the user's files an item comes from: its own line, and those that call the functions in between."""
+    own = own_scope(region)
+    if isinstance(item, Call):
+        scope, lines = item.region.scope, []
+    else:
+        scope, lines = item.node.meta["scope"], [item.node.meta["where"]]
+    while scope is not None and scope is not own:
+        lines.append(scope.called)
+        scope = scope.parent
+    return [line for line in lines if line is not None]

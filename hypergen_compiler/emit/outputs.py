@@ -8,10 +8,14 @@ from typing import Any
 
 from hypergen_compiler.emit.literals import literal
 from hypergen_compiler.emit.names import Namespace, identifier
+from hypergen_compiler.emit.records import one_of
 from hypergen_compiler.emit.text import Code
 from hypergen_compiler.program import Container, Program
 
 __all__ = ["container_names", "field_names", "returned_expression"]
+
+# What else has a name in model.py, parameters of functions included.
+TAKEN = frozenset("Weights State NamedTuple Any Gained CONSTANTS layers training n device size length side".split())
 
 
 def returned_expression(output: Any, leaf: Callable[[Any], str], classes: Mapping[Container, Code]) -> str:
@@ -50,8 +54,8 @@ def is_field(name: str) -> bool:
 
 def container_names(program: Program) -> dict[Container, Code]:
     """The printed name of every container class that the entry points return; those of other fields are others."""
-    modules = {identifier(module.name, "Part") for module in program.modules}
-    names = Namespace({"Weights", "State", "NamedTuple", "Any", *modules, *(entry.name for entry in program.entries)})
+    entries = {entry.name for entry in program.entries}
+    names = Namespace(TAKEN | record_names(program) | entries)
     found: dict[Container, Code] = {}
     for entry in program.entries:
         for output in (entry.output, entry.evaluation and entry.evaluation.output):
@@ -59,6 +63,14 @@ def container_names(program: Program) -> dict[Container, Code]:
                 if container not in found:
                     found[container] = names.claim(container.name, "Output")
     return found
+
+
+def record_names(program: Program) -> set[str]:
+    """What classes of records may be called: their modules' classes, and one of what a list of modules is called."""
+    words = {word for module in program.modules for word in module.path.split(".")}
+    lists = {"".join(part.title() for part in one_of(word).split("_")) for word in words if word}
+    classes = {str(identifier(name, "Part")) for name in {*lists, *(module.name for module in program.modules)}}
+    return classes | {f"{name}State" for name in classes}
 
 
 def inside(output: Any) -> Iterator[Container]:

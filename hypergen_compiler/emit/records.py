@@ -1,7 +1,8 @@
 """The tree of NamedTuples that mirrors the module tree, for weights and again for buffers.
 
 A user's module becomes a record, a list of modules a tuple, and the layers that torch.nn brings are spread into their
-owner's fields: `stem.weight` is `w.stem_weight`, `blocks.0.conv1.weight` is `w.blocks[0].conv1_weight`.
+owner's fields: `stem.weight` is `w.stem_weight`, `blocks.0.conv1.weight` is `w.blocks[0].conv1_weight`. A batch
+normalisation, which has weights and buffers, is a record in both.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ __all__ = ["Field", "Record", "Records", "Steps", "build_records", "join", "one_
 Steps = tuple["str | int", ...]
 TUPLE_METHODS = frozenset({"count", "index"})
 FIELD_NAMES_TAKEN = TUPLE_METHODS | {"read"}
-STATE_NAMES_TAKEN = frozenset({"tensors", "to_state_dict", *dir(torch.nn.Module())})  # the root's fields are a module's
+# The root's fields are a module's.
+STATE_NAMES_TAKEN = frozenset({"tensors", "to_state_dict", "copied", *dir(torch.nn.Module())})
+WHOLE_LAYERS = frozenset({"BatchNorm1d", "BatchNorm2d", "BatchNorm3d"})  # layers that are functions of their own
 MODULE_NAMES_TAKEN = frozenset(
-    """Weights State Tensor Gained NamedTuple Mapping Path LAYOUT SIZE EMITTED CONDITIONED GAINED GAINS CRITIC BUFFERS
-    TENSORS TIED unpack pack to_state_dict initial_weights nn torch training F n""".split()
+    """Weights State Tensor Gained NamedTuple Mapping Path Any LAYOUT SIZE EMITTED CONDITIONED GAINED GAINS CRITIC
+    BUFFERS TENSORS TIED CONSTANTS TRANSIENT unpack unpack_together factors along changed pack to_state_dict
+    initial_weights nn torch training F n cls tensors at i self layers""".split()
 )
 
 
@@ -131,7 +135,7 @@ class Builder:
     def class_label(self, path: str) -> str:
         """The class's name; for a container of torch's own, one of what its list is called: `layers` to `Layer`."""
         module = self.modules.get(path)
-        if module is not None and not module.builtin:
+        if module is not None and (not module.builtin or module.name in WHOLE_LAYERS):
             return identifier(module.name, "Part")
         words = [part for part in path.split(".") if not part.isdigit()]
         return identifier("".join(word.title() for word in one_of(words[-1]).split("_")) if words else "Part", "Part")
@@ -187,6 +191,8 @@ class Builder:
     def is_spread(self, path: str) -> bool:
         """Whether a module's tensors stand among its owner's fields."""
         module = self.modules.get(path, Module(path, "", True))
+        if module.name in WHOLE_LAYERS:
+            return False
         return module.builtin and not (module.container and self.children.get(path) and self.is_tuple(path))
 
 

@@ -17,7 +17,36 @@ from hypergen_compiler.program import Program
 
 __all__ = ["single_file"]
 
-ORDER = ("weights", "layers", "model", "hypernetwork", "objective", "processes", "data", "export", "train")
+ORDER = (
+    "weights",
+    "layers",
+    "model",
+    "hypernetwork",
+    "objective",
+    "processes",
+    "storage",
+    "pictures",
+    "sources",
+    "items",
+    "data",
+    "groups",
+    "loader",
+    "episodes",
+    "checkpoint",
+    "mixtures",
+    "batch_norm",
+    "samples",
+    "export",
+    "settings",
+    "optimizer",
+    "faults",
+    "dependence",
+    "learner",
+    "log",
+    "curves",
+    "training",
+    "train",
+)
 COMMANDS = ("train", "export")
 KEPT = ("weights", "layers")  # modules whose names stay: they are read as attributes too
 HEADER_LINES = 3  # the header and the empty line before it, in a module's docstring

@@ -1,8 +1,8 @@
-"""`train.py`: the training loop as a command."""
+"""What trains: `learner.py` for a step, `training.py` for a run, the command `train.py`, and what these need."""
 
 from __future__ import annotations
 
-from hypergen_compiler.emit.batches import argument, batch_names, content, is_picture, loss_arguments
+from hypergen_compiler.emit.batches import argument, batch_names, content, is_grouped, is_picture, loss_arguments
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import has_one_matrix, is_long, is_penalised
 from hypergen_compiler.emit.names import identifier
@@ -12,42 +12,59 @@ from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.program import Program
 
-__all__ = ["train"]
+__all__ = [
+    "checkpoint",
+    "curves",
+    "dependence",
+    "faults",
+    "learner",
+    "log",
+    "optimizer",
+    "samples",
+    "settings",
+    "storage",
+    "train",
+    "training",
+]
 
-SAMPLES = "64"
 SELDOM = 4  # steps from one penalty to the next where sampling is long
+LOOKS, FEW_LOOKS = 20, 4  # at what the weights do with the data, in a run; few where sampling is long
 
 
-def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
-    """The command that trains, with a critic where there is one, resumes and shows samples where the model has some."""
-    sampler = None if program.sample is None else program.entry(program.sample)
-    picture = is_picture(program, plan)
-    samples = "samples.png" if picture else "samples.pt"
-    names, critic, sharded = batch_names(plan), program.critic, has_one_matrix(plan)
-    shared = ["Step", "average", "count", "from_all", "join", "leave", "rank", "replicate", "share"]
-    shared += ["average_changes", "copied"] if program.buffers else []
-    shared += ["ShardedHypernetwork", "total_norm"] if sharded else []
-    weights = ["State", *(["unpack"] if sampler or critic else []), *(["CRITIC", "EMITTED"] if critic else [])]
+def settings(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """What a user may set."""
     return render(
-        "train.py.j2",
+        "settings.py.j2",
         model=prose(program.model),
-        package=Code(program.name),
         header=header(program),
-        results=Code(f" and {samples}" if sampler else ""),
-        sample=identifier(program.sample) if sampler else None,
-        from_data=Code("Data, Episodes, read_data" + (", write_png" if picture else "")),
+        penalised=is_penalised(program, plan),
+        together=plan.together,
+        usual_every=SELDOM if has_long_sampler(program) else 1,
+        grouped=is_grouped(plan),
+    )
+
+
+def learner(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """The step, with a critic where there is one."""
+    names, critic, sharded = batch_names(plan), program.critic, has_one_matrix(plan)
+    penalised = is_penalised(program, plan)
+    shared = ["Step", "average", "count", "from_all", "rank", "replicate", "share"]
+    shared += ["average_changes", "copied"] if program.buffers else []
+    shared += ["ShardedHypernetwork"] if sharded else []
+    weights = ["State", *(["CRITIC", "EMITTED", "unpack"] if critic else [])]
+    return render(
+        "learner.py.j2",
+        model=prose(program.model),
+        header=header(program),
         from_weights=Code(", ".join(sorted(weights, key=str.swapcase))),
         from_processes=Code(", ".join(sorted(shared, key=lambda name: (name.islower(), name)))),
         sharded=sharded,
+        grouped=is_grouped(plan),
         buffers=bool(program.buffers),
-        count=Code(", ".join(argument(value, SAMPLES) for value in sampler.inputs)) if sampler else None,
-        access=drawn(sampler, plan)[0] if sampler else None,
-        picture=picture,
-        samples=Code(samples),
-        what=content(plan),
-        penalised=is_penalised(program, plan),
+        penalised=penalised,
+        counted=Code("self.every * " if penalised else ""),
+        sums=4 if critic else 3,
         together=plan.together,
-        usual_every=usual_every(program) if sampler else None,
         critic=identifier(critic) if critic else None,
         unpacked=unpacked(names),
         arguments=loss_arguments(program, names, critic) if critic else None,
@@ -55,6 +72,118 @@ def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     )
 
 
-def usual_every(program: Program) -> int:
-    """How many steps lie between penalties: one where sampling is short, more where it is long."""
-    return SELDOM if is_long(program.entry(program.sample)) else 1
+def training(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """The run."""
+    conditional, sample = plan.head != "base", program.sample is not None
+    return render(
+        "training.py.j2",
+        model=prose(program.model),
+        header=header(program),
+        sample=sample,
+        conditional=conditional,
+        sampled=is_penalised(program, plan),
+        penalised=is_penalised(program, plan),
+        sharded=has_one_matrix(plan),
+        long=has_long_sampler(program),
+        looks=(FEW_LOOKS if has_long_sampler(program) else LOOKS) if conditional or sample else None,
+    )
+
+
+def optimizer(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """Adam for what is shared and what depends on the data, the limit on its gradients, and the moving average."""
+    return render(
+        "optimizer.py.j2",
+        model=prose(program.model),
+        header=header(program),
+        sharded=has_one_matrix(plan),
+        critic=program.critic is not None,
+    )
+
+
+def faults(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """What tells where a number that is not finite comes from."""
+    return render("faults.py.j2", header=header(program))
+
+
+def dependence(program: Program, layout: ParameterLayout, plan: Plan) -> str | None:
+    """What measures how far weights depend on the data, where they do at all."""
+    if plan.head == "base":
+        return None
+    sampled = is_penalised(program, plan)
+    if layout.gains:
+        depends = " and (offset < CONDITIONED or name in dict(GAINED))"
+    elif layout.conditioned < layout.trained:
+        depends = " and offset < CONDITIONED"
+    else:
+        depends = " and offset < EMITTED" if layout.trained < layout.size else ""
+    names = ["LAYOUT", *(["State", "unpack"] if sampled else [])]
+    names += [name for name in ("CONDITIONED", "EMITTED", "GAINED") if name in depends]
+    return render(
+        "dependence.py.j2",
+        model=prose(program.model),
+        header=header(program),
+        sampled=sampled,
+        depends=Code(depends),
+        imports=Code(", ".join(sorted(names, key=lambda name: (not name.isupper(), name.islower(), name)))),
+    )
+
+
+def storage(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """How tensors are kept in files."""
+    return render("storage.py.j2", header=header(program))
+
+
+def checkpoint(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """How a run is kept on disk."""
+    return render("checkpoint.py.j2", header=header(program))
+
+
+def log(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """How a run is told of."""
+    return render(
+        "log.py.j2", header=header(program), conditional=plan.head != "base", penalised=is_penalised(program, plan)
+    )
+
+
+def curves(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """The log as a picture."""
+    shown = '"real", "synthetic", "gap"' if is_penalised(program, plan) else '"real",'
+    return render("curves.py.j2", header=header(program), conditional=plan.head != "base", dependence=Code(shown))
+
+
+def samples(program: Program, layout: ParameterLayout, plan: Plan) -> str | None:
+    """What draws samples in the course of training, where the model has a sampler."""
+    if program.sample is None:
+        return None
+    sampler = program.entry(program.sample)
+    return render(
+        "samples.py.j2",
+        header=header(program),
+        sample=identifier(program.sample),
+        count=Code(", ".join(argument(value, "count") for value in sampler.inputs)),
+        access=drawn(sampler, plan)[0],
+        picture=is_picture(program, plan),
+    )
+
+
+def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """The command."""
+    shown = "samples.png" if is_picture(program, plan) else "samples.pt"
+    results = ["log.csv", *(["dependence.csv"] if plan.head != "base" else []), *([shown] if program.sample else [])]
+    return render(
+        "train.py.j2",
+        model=prose(program.model),
+        package=Code(program.name),
+        header=header(program),
+        results=Code(f"{', '.join(results)} and checkpoint.safetensors"),
+        what=content(plan),
+        penalised=is_penalised(program, plan),
+        together=plan.together,
+        sharded=has_one_matrix(plan),
+        grouped=is_grouped(plan),
+    )
+
+
+def has_long_sampler(program: Program) -> bool:
+    """Whether samples are to be drawn seldom."""
+    return program.sample is not None and is_long(program.entry(program.sample))

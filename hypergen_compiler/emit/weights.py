@@ -10,7 +10,7 @@ from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.literals import indexed_literal, literal, tensor_literal
 from hypergen_compiler.emit.names import Namespace
 from hypergen_compiler.emit.objective import samples_from_statistics
-from hypergen_compiler.emit.records import Field, Record, Records, build_records, join
+from hypergen_compiler.emit.records import STATE_NAMES_TAKEN, Field, Record, Records, build_records, join
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout, Slot
 from hypergen_compiler.program import Buffer, Program
@@ -97,29 +97,30 @@ def tensor_type(path: str, record: Record, gained: frozenset[str]) -> str:
     return "Tensor | Gained" if any(join(owner, path) in gained for owner in record.paths) else "Tensor"
 
 
-def read_text(item: Field) -> str:
+def read_text(item: Field, at: str = "at + ") -> str:
+    """How a field is read; `at` stands before its name where the record is one of several modules."""
     if item.items is None:
-        return element_text(item.path, item.record)
+        return element_text(item.path, item.record, at)
     paths = [path for path, _ in item.items]
     records = {id(record) for _, record in item.items}
     numbered = [path.rpartition(".")[2] for path in paths]
     if len(records) == 1 and len(paths) > 1 and numbered == [str(number) for number in range(len(paths))]:
         prefix = paths[0].rpartition(".")[0]
-        return f"tuple({formatted_element(prefix, item.items[0][1])} for i in range({len(paths)}))"
-    inner = ", ".join(element_text(path, record) for path, record in item.items)
+        return f"tuple({formatted_element(prefix, item.items[0][1], at)} for i in range({len(paths)}))"
+    inner = ", ".join(element_text(path, record, at) for path, record in item.items)
     return f"({inner}{',' if len(paths) == 1 else ''})"
 
 
-def element_text(path: str, record: Record | None) -> str:
+def element_text(path: str, record: Record | None, at: str) -> str:
     if record is None:
-        return f"tensors[at + {literal(path)}]"
-    return f"{record.name}.read(tensors, at + {literal(path + '.')})"
+        return f"tensors[{at}{literal(path)}]"
+    return f"{record.name}.read(tensors, {at}{literal(path + '.')})"
 
 
-def formatted_element(prefix: str, record: Record | None) -> str:
+def formatted_element(prefix: str, record: Record | None, at: str) -> str:
     if record is None:
-        return f"tensors[at + {indexed_literal(prefix + '.', 'i', '')}]"
-    return f"{record.name}.read(tensors, at + {indexed_literal(prefix + '.', 'i', '.')})"
+        return f"tensors[{at}{indexed_literal(prefix + '.', 'i', '')}]"
+    return f"{record.name}.read(tensors, {at}{indexed_literal(prefix + '.', 'i', '.')})"
 
 
 def layout_rows(layout: ParameterLayout) -> list[str]:
@@ -243,10 +244,8 @@ def is_uniform(value: torch.Tensor) -> bool:
 
 def buffer_attributes(program: Program, state: Records) -> dict[str, str]:
     """The attribute of `State` that registers each buffer: its path with underscores."""
-    names = Namespace({"read", "load_state_dict", "to_state_dict", "training", "T_destination", *dir(torch.nn.Module)})
-    for item in state.root.fields:
-        if item.record is not None or item.items is not None:
-            names.taken.add(str(item.name))
+    fields = {str(item.name) for item in state.root.fields}
+    names = Namespace(fields | {"read", "training", "T_destination", *STATE_NAMES_TAKEN})
     result = {}
     for buffer in program.buffers:
         steps = state.steps[buffer.name]
@@ -264,7 +263,7 @@ def state_text(program: Program, state: Records, names: dict[str, str]) -> str:
     for item in state.root.fields:
         if item.record is not None or item.items is not None:
             lines += ["", "    @property", f"    def {item.name}(self) -> {property_type(item)}:"]
-            lines.append(f"        tensors = self.tensors()\n        return {read_text(item).replace('at + ', '')}")
+            lines.append(f"        tensors = self.tensors()\n        return {read_text(item, at='')}")
     return "\n".join(lines)
 
 

@@ -23,7 +23,7 @@ from hypergen_compiler.api import compile as compile_model
 from hypergen_compiler.errors import Progress
 from hypergen_compiler.evidence.estimators import MODELS
 
-__all__ = ["CELLS", "Cell", "Row", "measure"]
+__all__ = ["CELLS", "EDGES", "Cell", "Row", "measure"]
 
 WORKERS = 2
 STEPS, QUICK_STEPS = 1500, 300
@@ -33,6 +33,7 @@ TESTED = 40_000  # datasets that a trained hypernetwork is measured on
 LIKELIHOOD_ALONE = 0.4  # of the steps; then the penalty grows over a tenth of them
 LR = 0.06
 LARGEST_GRADIENT = 5.0
+EDGES = tuple(i / 20 for i in range(61))  # of the bins that estimates over truth are counted in
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """The mean of estimate over truth, its standard error over seeds, and the root mean square of estimate over truth
-    minus one."""
+    """The mean of estimate over truth, its standard error over seeds, the root mean square of estimate over truth
+    minus one, and the part of the estimates in each bin between `EDGES`."""
 
     model: str
     n: int
@@ -58,6 +59,7 @@ class Row:
     ratio: float
     standard_error: float
     relative_rmse: float
+    histogram: tuple[float, ...]
 
 
 CELLS = (
@@ -113,7 +115,7 @@ def trained(package: SimpleNamespace, cell: Cell, steps: int, seed: int) -> torc
     draw = MODELS[cell.model].datasets
     hypernetwork, state = package.hypernetwork.Hypernetwork(), package.weights.State()
     hypernetwork.encoder.calibrate(list(draw(DATASETS, cell.n)[1]))
-    optimizer = package.train.make_optimizer(hypernetwork, LR)
+    optimizer = package.optimizer.make_optimizer(hypernetwork, LR)
     rates = [group["lr"] for group in optimizer.param_groups]
     shared, _ = hypernetwork.groups()
     for step in range(steps):
@@ -133,13 +135,14 @@ def trained(package: SimpleNamespace, cell: Cell, steps: int, seed: int) -> torc
 
 
 @torch.no_grad()
-def tested(package: SimpleNamespace, cell: Cell, hypernetwork: torch.nn.Module) -> tuple[float, float]:
-    """The mean of estimate over truth, and the root mean square of its distance from one."""
+def tested(package: SimpleNamespace, cell: Cell, hypernetwork: torch.nn.Module) -> Tensor:
+    """The mean of estimate over truth, the root mean square of its distance from one, and its histogram."""
     torch.manual_seed(1_000_000)
     truth, numbers = MODELS[cell.model].datasets(TESTED, cell.n)
     embeddings = hypernetwork.embed_together((numbers.flatten(),), TESTED)
     ratio = estimates(package, hypernetwork.emit(embeddings), MODELS[cell.model].quantity) / truth
-    return ratio.mean().item(), (ratio - 1).square().mean().sqrt().item()
+    histogram = torch.histogram(ratio.double(), torch.tensor(EDGES, dtype=torch.float64)).hist / TESTED
+    return torch.cat([torch.stack([ratio.mean(), (ratio - 1).square().mean().sqrt()]).double(), histogram])
 
 
 def estimates(package: SimpleNamespace, emitted: Tensor, quantity: str) -> Tensor:
@@ -148,8 +151,15 @@ def estimates(package: SimpleNamespace, emitted: Tensor, quantity: str) -> Tenso
     return emitted[:, offset]
 
 
-def row(cell: Cell, results: list[tuple[float, float]]) -> Row:
-    ratios, errors = torch.tensor(results, dtype=torch.float64).unbind(1)
+def row(cell: Cell, results: list[Tensor]) -> Row:
+    found = torch.stack(results)
+    ratio, rmse, *histogram = found.mean(0).tolist()
     settings = {name: value for name, value in asdict(cell).items() if name != "expected"}
-    error = (ratios.std() / len(results) ** 0.5).item()
-    return Row(**settings, ratio=ratios.mean().item(), standard_error=error, relative_rmse=errors.mean().item())
+    error = (found[:, 0].std() / len(results) ** 0.5).item()
+    return Row(
+        **settings,
+        ratio=ratio,
+        standard_error=error,
+        relative_rmse=rmse,
+        histogram=tuple(round(part, 6) for part in histogram),
+    )

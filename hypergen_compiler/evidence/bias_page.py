@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hypergen_compiler.evidence.bias import CELLS, Row
+from hypergen_compiler.evidence.bias_plot import draw
 
 __all__ = ["as_values", "page", "table", "write"]
 
@@ -25,6 +26,8 @@ estimate over truth on 40,000 datasets that were not trained on, `relative rmse`
 truth minus one: a hypernetwork that ignores its data could have any ratio, but not a small rmse. The best that is
 unbiased and proportional to the sample variance has an rmse of sqrt(2 / (n - 1)): 1.41 at n = 2, 0.71 at n = 5. Rows
 without a penalty are maximum likelihood. `expected` is what the method should reach.
+
+![distribution of the estimates](bias.png)
 """
 
 
@@ -59,7 +62,9 @@ def table(rows: Sequence[Row]) -> Table:
 
 
 def write(out: Path, rows: Sequence[Row]) -> None:
-    """`bias.md` and `bias.json` in the folder, which is made where it is missing."""
+    """`bias.md`, `bias.json` and `bias.png` in the folder, which is made where it is missing."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "bias.md").write_text(page(rows))
-    (out / "bias.json").write_text(json.dumps(as_values(rows), indent=2) + "\n")
+    lines = ",\n".join(json.dumps(row) for row in as_values(rows))
+    (out / "bias.json").write_text(f"[\n{lines}\n]\n")
+    draw(out / "bias.png", rows)

@@ -44,7 +44,7 @@ def describe_body(region: Region, records: dict[str, Records]) -> None:
 
     add(region)
     modes = {item.grad for item in region.body}
-    region.grad = modes.pop() if len(modes) == 1 and not region.is_entry else True
+    region.grad = modes.pop() if len(modes) == 1 else True
 
 
 def make_operation(node: torch.fx.Node) -> Operation:

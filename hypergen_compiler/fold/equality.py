@@ -11,7 +11,7 @@ from hypergen_compiler.fold.borders import is_within, relative_steps
 from hypergen_compiler.fold.items import Const, Constant, Leaf, Part, Region, Weight, is_const
 from hypergen_compiler.program import Extent
 
-__all__ = ["explanation", "number_places", "region_key", "split_group"]
+__all__ = ["explanation", "is_inferred", "number_places", "region_key", "split_group"]
 
 MOST_NUMBERS = 4  # functions that differ in more independent numbers than this are different functions
 
@@ -53,7 +53,7 @@ def entry_key(region: Region) -> Any:
         return None
     plain = region.entry.output
     simple = isinstance(plain, torch.fx.Node) or (
-        type(plain) is tuple and all(isinstance(item, torch.fx.Node) for item in plain)
+        type(plain) is tuple and len(plain) > 1 and all(isinstance(item, torch.fx.Node) for item in plain)
     )
     produced = all(node.op == "call_function" for node in region.results)
     callable_inside = simple and produced
@@ -87,22 +87,46 @@ def independent(members: list[Region], places: list[tuple[int, int]]) -> set[Any
     columns = set()
     for i, j in places:
         column = tuple(member.body[i].leaves[j].key() for member in members)
-        if len(set(column)) > 1 and explanation(members, i, j) is None:
+        if len(set(column)) > 1 and explanation(members, i, j) is None and not is_inferred(members, i, j):
             columns.add(column)
     return columns
 
 
-def explanation(members: list[Region], i: int, j: int) -> tuple[int, int] | None:
-    """(argument, dimension) whose size is this number in every member, or None."""
+def is_inferred(members: list[Region], i: int, j: int) -> bool:
+    """Whether a number is the only size of a `view` or `reshape` that differs between members, so that -1 says it."""
+    if getattr(members[0].body[i], "node", None) is None or members[0].body[i].node.meta["name"] not in RESHAPING:
+        return False
+    rows = [member.body[i].leaves[1:] for member in members]
+    if any(not is_const(leaf) or leaf.value == -1 for row in rows for leaf in row):
+        return False
+    differing = [1 + k for k, leaves in enumerate(zip(*rows, strict=True)) if len({leaf.key() for leaf in leaves}) > 1]
+    return differing == [j]
+
+
+RESHAPING = frozenset({"Tensor.view", "Tensor.reshape"})
+POWERS = (1, 0.5, -0.5)  # of a size, as in `width ** -0.5`
+
+
+def explanation(members: list[Region], i: int, j: int) -> tuple[int, int, float] | None:
+    """(argument, dimension, power): the size that to this power is this number in every member, or None."""
     values = [member.body[i].leaves[j].value for member in members]
-    if any(not isinstance(value, int | Extent) or isinstance(value, bool) for value in values):
+    if any(not isinstance(value, int | float | Extent) or isinstance(value, bool) for value in values):
         return None
+    powers = POWERS[1:] if all(isinstance(value, float) for value in values) else POWERS[:1]
     for place in range(len(members[0].arguments)):
         arguments = [member.arguments[place] for member in members]
         if any(not isinstance(argument, torch.fx.Node) for argument in arguments):
             continue
         shapes = [argument.meta.get("shape", ()) for argument in arguments]
         for dimension in range(min(map(len, shapes))):
-            if all(shape[dimension] == value for shape, value in zip(shapes, values, strict=True)):
-                return place, dimension
+            for power in powers:
+                sizes = [shape[dimension] for shape in shapes]
+                if all(is_power(value, size, power) for value, size in zip(values, sizes, strict=True)):
+                    return place, dimension, power
     return None
+
+
+def is_power(value: Any, size: Any, power: float) -> bool:
+    if power == 1:
+        return size == value and not isinstance(value, float)
+    return isinstance(size, int) and size > 1 and size**power == value

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
 import torch.fx
 
+from hypergen_compiler.capture.tape import Scope
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold.borders import assign_bases, close_border, describe_body
 from hypergen_compiler.fold.equality import region_key, split_group
 from hypergen_compiler.fold.items import Function, Region, is_call, leaf_of, walk
 from hypergen_compiler.fold.parameters import describe_function
 from hypergen_compiler.program import Entry, Program
+from hypergen_compiler.where import PACKAGES
 
 __all__ = ["Folded", "FoldedEntry", "fold"]
 
@@ -115,8 +118,38 @@ def mark_functions(region: Region, inlined: set[Any], keys: dict[int, Any]) -> N
             mark_functions(item, inlined, keys)
     calls = sum(1 for _ in region.nodes())
     wrapper = len(region.items) == 1 and isinstance(region.items[0], Region)
-    kept = calls >= SMALL_FUNCTION and not wrapper and not region.is_merged and keys[id(region)] not in inlined
+    large = calls > SMALL_FUNCTION or (calls == SMALL_FUNCTION and not is_foreign_helper(region))
+    kept = (
+        (large or is_norm(region, calls)) and not wrapper and not region.is_merged and keys[id(region)] not in inlined
+    )
     region.is_function = region.is_entry or kept
+
+
+def is_foreign_helper(region: Region) -> bool:
+    """Whether a region is a plain function of another library than what calls it, whose name says little here."""
+    scope = region.scope
+    if scope is None or scope.owner is not None or scope.parent is None or scope.code is None:
+        return False
+    caller = scope.parent
+    while caller.parent is not None and caller.owner is None and library(caller) == library(scope):
+        caller = caller.parent
+    return library(caller) not in (None, library(scope))
+
+
+def library(scope: Scope) -> str | None:
+    """The installed library that a function belongs to; None for the user's own files."""
+    if scope.code is None:
+        return None
+    return (
+        scope.code.co_filename.rpartition(PACKAGES)[2].partition(os.sep)[0]
+        if PACKAGES in scope.code.co_filename
+        else None
+    )
+
+
+def is_norm(region: Region, calls: int) -> bool:
+    """Whether a region is a batch normalisation of torch.nn that counts its batches."""
+    return region.scope is not None and region.scope.where.startswith("torch.nn.") and calls > 1
 
 
 class Folder:

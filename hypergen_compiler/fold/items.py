@@ -24,6 +24,7 @@ __all__ = [
     "Part",
     "Region",
     "Weight",
+    "count_leaves",
     "identity",
     "is_call",
     "is_const",
@@ -172,14 +173,15 @@ class Function:
     """A group of equal regions, printed once after the first, `model`.
 
     `parameters` are groups of places (item, leaf) whose numbers differ between members and become arguments;
-    `explained` are places whose number is always `arguments[a].shape[d]`. The batch size and the second free size are
-    read from an argument's shape (`batch_from`, `size_from`), or taken as arguments where none shows them; so is the
-    device of a function that makes tensors from nothing.
+    `explained` are places whose number is always `arguments[a].shape[d] ** power`, `inferred` sizes that the
+    others imply. The batch size and the second free size are read from an argument's shape (`batch_from`, `size_from`), or
+    taken as arguments where none shows them; so is the device of a function that makes tensors from nothing.
     """
 
     members: list[Region]
     parameters: list[list[tuple[int, int]]] = field(default_factory=list)
-    explained: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    explained: dict[tuple[int, int], tuple[int, int, float]] = field(default_factory=dict)
+    inferred: set[tuple[int, int]] = field(default_factory=set)
     batch_from: tuple[int, int] | None = None
     takes_batch: bool = False
     size_from: tuple[int, int] | None = None
@@ -237,6 +239,13 @@ def walk(value: Any, leaf: Callable[[Leaf], Any]) -> Any:
     if isinstance(value, dict):
         return ("dict", *((key, walk(item, leaf)) for key, item in value.items()))
     return identity(value)
+
+
+def count_leaves(argument: Any) -> int:
+    """How many leaves an argument has."""
+    found: list[Leaf] = []
+    walk(argument, found.append)
+    return len(found)
 
 
 def identity(value: Any) -> str:

@@ -128,6 +128,8 @@ def longest_loop(region: Region, start: int, records: dict[str, Records]) -> Loo
                 break
             loop = Search(region, start, period, count, records).find()
             if loop is not None:
+                if saved_lines(loop) < 1:
+                    break
                 if best is None or loop.period * loop.count > best.period * best.count:
                     best = loop
                 break
@@ -138,6 +140,18 @@ def longest_loop(region: Region, start: int, records: dict[str, Records]) -> Loo
 def worthwhile(period: int, count: int, calls: bool) -> bool:
     saved = period * count - period - 1
     return saved >= (1 if calls else SAVED_CALLS) or (period == 1 and calls)
+
+
+def saved_lines(loop: Loop) -> int:
+    """Statements that a loop saves, less the lines of its head: what is listed one by one takes a line each."""
+    listed = sum(column.kind in ("number", "value") or not is_indexed(column) for column in loop.columns)
+    head = 1 + (listed if listed < 2 else listed + 2)
+    return loop.period * (loop.count - 1) - (head if listed else 0)
+
+
+def is_indexed(column: Column) -> bool:
+    """Whether a column runs over a range, or over elements of a tuple."""
+    return column.kind == "index" or isinstance(column.values[0], int)
 
 
 def repetitions(body: Sequence[Item], start: int, period: int) -> int:
@@ -194,6 +208,8 @@ class Search:
             return None
         if len(loop.carried) != len(set(loop.carried.values())) or len(loop.columns) > MOST_COLUMNS:
             return None
+        if is_skewed(loop.columns):
+            return None
         return loop
 
     def gather(self) -> None:
@@ -236,7 +252,7 @@ class Search:
 
     def number_column(self, leaves: list[Const]) -> tuple[Any, ...]:
         values = [leaf.value for leaf in leaves]
-        line = progression(values)
+        line = progression(values) if len(values) > 2 or self.shortened else None
         if line is None and self.shortened:
             line = real_progression(values)
         if line is not None:
@@ -265,6 +281,16 @@ class Search:
                 return known
         self.loop.columns.append(wanted)
         return wanted
+
+
+def is_skewed(columns: list[Column]) -> bool:
+    """Whether an iteration would use elements of one list that belong to different turns of the user's loop."""
+    listed = [c for c in columns if c.kind in ("w", "state") and isinstance(c.values[0], int)]
+    return any(
+        (one.kind, one.prefix) == (other.kind, other.prefix) and set(one.values) & set(other.values)
+        for place, one in enumerate(listed)
+        for other in listed[:place]
+    )
 
 
 def progression(values: list[Any]) -> tuple[int, int] | None:

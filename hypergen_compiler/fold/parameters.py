@@ -10,12 +10,12 @@ import torch.fx
 from hypergen_compiler.capture.tape import fill
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold.borders import is_within
-from hypergen_compiler.fold.equality import explanation, number_places
+from hypergen_compiler.fold.equality import explanation, is_inferred, number_places
 from hypergen_compiler.fold.items import Call, Const, Function, Part, Region, Weight
 from hypergen_compiler.ops.creation import CREATION
 from hypergen_compiler.program import Affine, Choice, Extent, Ratio
 
-__all__ = ["describe_function"]
+__all__ = ["CREATING", "describe_function"]
 
 CREATING = frozenset(f"torch.{name}" for name in CREATION)
 
@@ -31,6 +31,8 @@ def describe_function(function: Function, records: dict[str, Records]) -> None:
         found = explanation(members, i, j)
         if found is not None:
             function.explained[i, j] = found
+        elif is_inferred(members, i, j):
+            function.inferred.add((i, j))
         elif len(set(column)) > 1:
             groups.setdefault(column, []).append((i, j))
     function.parameters = list(groups.values())
@@ -49,7 +51,7 @@ def describe_function(function: Function, records: dict[str, Records]) -> None:
         function.batch_from = shape_source(function, lambda size: size == Affine(1))
         function.takes_batch = function.batch_from is None and function.entry is None
     function.takes_device = makes_tensors_from_nothing(function)
-    given = {*function.explained, *(place for places in function.parameters for place in places)}
+    given = {*function.explained, *function.inferred, *(place for places in function.parameters for place in places)}
     sized = [leaf_value(model, place) for place in number_places(model) if place not in given] + returned
     if any(isinstance(value, Extent) and any(power for (_, power), _ in value.terms) for value in sized):
         function.size_from = shape_source(function, lambda size: isinstance(size, Extent) and size.is_plain)

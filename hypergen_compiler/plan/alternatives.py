@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan.budget import in_bytes
 from hypergen_compiler.plan.choice import Plan
-from hypergen_compiler.plan.cost import moved_bytes, peak_bytes
+from hypergen_compiler.plan.cost import moved_bytes, peak_bytes, small_calls
 from hypergen_compiler.plan.heads import BYTES, HEADS, LEAST_RANK, SHARING, Candidate, of_head
 from hypergen_compiler.plan.machine import Machine
 from hypergen_compiler.program import Program
@@ -57,7 +57,8 @@ def alternative(
     program: Program, layout: ParameterLayout, option: Candidate, machine: Machine, limit: int | None, chosen: bool
 ) -> Alternative:
     passes = machine.together if option.together else machine.passes
-    seconds = None if passes is None else passes + moved_bytes(program, layout, option) / machine.bandwidth
+    emission = moved_bytes(program, layout, option) / machine.bandwidth + small_calls(layout, option) * machine.call
+    seconds = None if passes is None else passes + emission
     return Alternative(
         option.head,
         option.rank,

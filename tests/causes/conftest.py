@@ -21,6 +21,7 @@ from torch import nn
 
 from hypergen_compiler.capture import capture, entry_points
 from hypergen_compiler.capture.entry import batches
+from hypergen_compiler.checker import check_graphs, check_layout, check_runs, check_texts, require
 from hypergen_compiler.emit.files import stored_tensors
 from hypergen_compiler.emit.model import model as model_text
 from hypergen_compiler.emit.weights import all_records
@@ -67,7 +68,9 @@ def emit(tmp_path: Path) -> Callable[..., Emitted]:
             model, points, name=name, source="tests", loss=loss and "loss", sample=sample and "sample"
         )  # the names that a callable gets
         assert snapshot(model) == before, "the compiler changed the model"
+        require("capture", check_graphs(program) + check_runs(program, model, points), program)
         layout = lay_out(program)
+        require("layout", check_layout(program, layout), program)
         records = all_records(program, layout)
         folder = tmp_path / name
         folder.mkdir()
@@ -76,6 +79,7 @@ def emit(tmp_path: Path) -> Callable[..., Emitted]:
             "weights.py": weights_text(program, layout, records),
             "model.py": model_text(program, layout, records),
         }
+        require("emission", check_texts({path: text.encode() for path, text in texts.items()}), program)
         for path, text in texts.items():
             (folder / path).write_text(text)
         (folder / "tensors.pt").write_bytes(stored_tensors(program, layout))

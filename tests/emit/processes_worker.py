@@ -15,10 +15,17 @@ HEADS = ("biases", "low_rank")
 
 def training(package: str, folder: Path, shard_head: bool = False):
     """A run of the same settings, whoever makes it."""
-    module = importlib.import_module(f"{package}.train")
+    module = importlib.import_module(f"{package}.training")
     data = importlib.import_module(f"{package}.data").read_data(folder / "data.npz")
     settings = module.Settings(steps=STEPS, batch=12, episodes=3, lr=3e-3)
-    return module.Training(data, settings, shard_head=shard_head)
+    return module.Trainer(data, settings, shard_head=shard_head)
+
+
+def save(run, path: Path) -> None:
+    """What a checkpoint of now would hold."""
+    content = run.content()
+    if importlib.import_module("biases.processes").rank() == 0:
+        torch.save(content, path)
 
 
 def main() -> None:
@@ -31,16 +38,16 @@ def main() -> None:
         run = training(head, folder, shard_head)
         for _ in range(STEPS // 2):
             run.advance()
-        run.save(folder / f"{name}_half.pt")
+        save(run, folder / f"{name}_half.pt")
         for _ in range(STEPS // 2):
             run.advance()
-        run.save(folder / f"{name}.pt")
+        save(run, folder / f"{name}.pt")
         torch.distributed.barrier()  # the first process has written
         again = training(head, folder, shard_head)
-        again.load(folder / f"{name}_half.pt")
+        again.restore(torch.load(folder / f"{name}_half.pt", weights_only=True))
         for _ in range(STEPS // 2):
             again.advance()
-        again.save(folder / f"{name}_resumed.pt")
+        save(again, folder / f"{name}_resumed.pt")
         torch.save(tuple(run.hypernetwork.head.shape), folder / f"{name}_shape_{processes.rank()}.pt")
 
     run = training("running_statistics", folder)

@@ -196,9 +196,9 @@ def test_only_the_chosen_penalty_is_emitted(packages, penalty):
 @pytest.mark.parametrize("every", [1, 3])
 def test_a_seldom_penalty_counts_more(packages, every):
     name = packages("line", "unbiased", "embedding")
-    train, data = module(name, "train"), module(name, "data")
-    settings = train.Settings(steps=8, batch=4, episodes=2, strength=1.0, penalty_every=every)
-    run = train.Training(data.Data((torch.randn(20, 2, dtype=torch.float64),)), settings)
+    training, data = module(name, "training"), module(name, "data")
+    settings = training.Settings(steps=8, batch=4, episodes=2, strength=1.0, penalty_every=every)
+    run = training.Trainer(data.Data((torch.randn(20, 2, dtype=torch.float64),)), settings)
     run.step, strengths = 6, []
     run.hypernetwork.encoder.calibrate([torch.randn(4, 2, dtype=torch.float64) for _ in range(32)])
     run.replicated = lambda *given, strength: strengths.append(strength) or run.terms(*given, strength=strength)

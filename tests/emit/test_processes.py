@@ -71,8 +71,7 @@ def alone(folder) -> dict[str, dict]:
         run = training(head, folder)
         for _ in range(STEPS):
             run.advance()
-        run.save(folder / "alone.pt")
-        found[head] = stored(folder / "alone.pt")
+        found[head] = run.content()
     return found
 
 
@@ -113,13 +112,12 @@ def test_two_processes_resume_bit_for_bit(folder, head, mode):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("head", HEADS)
-def test_one_process_goes_on_where_two_stopped(folder, alone, head, mode, tmp_path):
+def test_one_process_goes_on_where_two_stopped(folder, alone, head, mode):
     run = training(head, folder)
-    run.load(folder / f"{head}_{mode}_half.pt")
+    run.restore(stored(folder / f"{head}_{mode}_half.pt"))
     for _ in range(STEPS // 2):
         run.advance()
-    run.save(tmp_path / "checkpoint.pt")
-    assert_same_run(alone[head], stored(tmp_path / "checkpoint.pt"))
+    assert_same_run(alone[head], run.content())
 
 
 def test_running_statistics_are_those_of_all_items(folder):
@@ -153,7 +151,7 @@ def test_columns_that_do_not_divide_are_padded(folder, monkeypatch, width):
 
 
 def test_a_batch_that_does_not_divide_is_refused(folder, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("low_rank.train"), "count", lambda: 5)
+    monkeypatch.setattr(importlib.import_module("low_rank.learner"), "count", lambda: 5)
     with pytest.raises(SystemExit, match="--batch 12 does not divide among 5 processes: take a multiple of 5"):
         training("low_rank", folder)
 

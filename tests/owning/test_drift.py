@@ -15,8 +15,8 @@ from hypergen_compiler.show_drift import drift_lines
 from hypergen_compiler.stamps import differs_in_stamps_only
 
 FILES = (
-    "__init__.py data.py export.py hypernetwork.py layers.py model.py objective.py processes.py tensors.pt test_net.py "
-    f"train.py weights.py {MANIFEST} {BASE}"
+    "__init__.py data.py episodes.py export.py hypernetwork.py layers.py model.py objective.py processes.py tensors.pt "
+    f"test_net.py train.py weights.py {MANIFEST} {BASE}"
 ).split()
 
 

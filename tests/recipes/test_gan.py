@@ -184,8 +184,8 @@ def distance(samples: Tensor) -> float:
 
 def new_training(package: Package, steps: int):
     loaded = package.load()
-    settings = loaded.train.Settings(steps=steps, batch=32, episodes=2, lr=1e-2, strength=0.1)
-    return loaded.train.Training(loaded.data.Data(ring(2000)), settings)
+    settings = loaded.training.Settings(steps=steps, batch=32, episodes=2, lr=1e-2, strength=0.1)
+    return loaded.training.Trainer(loaded.data.Data(ring(2000)), settings)
 
 
 @torch.no_grad()
@@ -206,14 +206,14 @@ def test_samples_move_to_every_mode(package):
     assert (near.float().mean(0) > 0.05).all(), near.float().mean(0)
 
 
-def test_a_resumed_run_is_the_uninterrupted_one(package, tmp_path):
+def test_a_resumed_run_is_the_uninterrupted_one(package):
     whole = new_training(package, 20)
     for step in range(12):
         if step == 6:
-            whole.save(tmp_path / "checkpoint.pt")
+            content = copy.deepcopy(whole.content())
         whole.advance()
     resumed = new_training(package, 20)
-    resumed.load(tmp_path / "checkpoint.pt")
+    resumed.restore(content)
     for _ in range(6):
         resumed.advance()
     assert torch.equal(whole.critic, resumed.critic)
@@ -243,7 +243,7 @@ def test_both_are_exported_under_their_own_names(package, tmp_path, monkeypatch)
     assert torch.equal(generator.scale, torch.ones(2))
     loaded, training = package.load(), new_training(package, 10)
     training.settings = training.settings._replace(batch=16, lr=3e-3, strength=10.0)
-    training.load(Path("run/checkpoint.pt"))
+    training.restore(loaded.checkpoint.read_checkpoint(Path("run")))
     flat = loaded.weights.pack(Adversarial(generator, critic).state_dict())
     assert torch.equal(flat[loaded.weights.CRITIC :], training.critic)
     assert not torch.equal(flat[: loaded.weights.EMITTED], loaded.weights.initial_weights()[: loaded.weights.EMITTED])

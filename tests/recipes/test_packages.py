@@ -103,10 +103,9 @@ def test_it_is_rebuilt_from_the_manifest_and_agrees(compiled):
 def test_it_trains_and_samples(compiled):
     case, package = compiled
     loaded = package.load()
-    data, train, weights = loaded.data, loaded.train, loaded.weights
-    training = train.Training(
-        data.Data(case.data(1000)), train.Settings(steps=STEPS, batch=32, episodes=2, lr=case.lr, strength=0.1)
-    )
+    data, weights = loaded.data, loaded.weights
+    settings = loaded.training.Settings(steps=STEPS, batch=32, episodes=2, lr=case.lr, strength=0.1)
+    training = loaded.training.Trainer(data.Data(case.data(1000)), settings)
     losses = [training.advance().loss.item() for _ in range(STEPS)]
     first, last = sum(losses[:20]) / 20, sum(losses[-40:]) / 40
     assert last < case.share * first, (first, last)

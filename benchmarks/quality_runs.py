@@ -1,0 +1,104 @@
+"""Trainings that are compared, and how many steps of the plain model one step of a head takes."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.quality_tasks import EPISODES, ITEMS, Digits, Task, share_slope
+from benchmarks.steps import ratio, time_pairs
+from hypergen_compiler.package import import_package
+
+__all__ = ["Run", "step_ratio", "train_head", "train_plain"]
+
+DRAWS = 20  # of a held-out loss, which is random
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: the loss in nats per held-out picture, and how generated class shares follow given ones (1 is
+    exactly, 0 not at all)."""
+
+    loss: float
+    slope: float
+
+
+def train_plain(task: Task, digits: Digits, steps: int, rate: float, seed: int) -> Run:
+    """The model itself, on minibatches of all items of a step, with the learning rate falling by a cosine."""
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    model = task.make()
+    step = plain_step(task, digits, model, steps, rate)
+    for _ in range(steps):
+        step()
+    model.eval()
+    with torch.no_grad():
+        loss = statistics.mean(task.loss(model, digits.held_out).item() for _ in range(DRAWS))
+        slope = share_slope(digits, lambda dataset, n: task.sample(model, n))
+    return Run(loss, slope)
+
+
+def plain_step(task: Task, digits: Digits, model: nn.Module, steps: int, rate: float) -> Callable[[], None]:
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
+    images, done = digits.images, 0
+
+    def step() -> None:
+        nonlocal done
+        for group in optimizer.param_groups:
+            group["lr"] = rate * max(0.05, 0.5 + 0.5 * math.cos(math.pi * done / steps))
+        rows = torch.randint(len(images), (EPISODES * ITEMS,))
+        optimizer.zero_grad(set_to_none=True)
+        task.loss(model, images[rows]).backward()
+        optimizer.step()
+        done += 1
+
+    return step
+
+
+def train_head(task: Task, digits: Digits, folder: Path, seed: int) -> Run:
+    """A compiled package by its own training loop, with its own settings but for the steps and items."""
+    torch.set_num_threads(1)
+    package = import_package(folder, folder.name)
+    run = training(task, digits, package, task.steps, seed)
+    while run.step < task.steps:
+        run.advance()
+    hypernetwork = (run.averaged or run.hypernetwork).eval()
+
+    def emitted(dataset: Tensor) -> object:
+        return package.weights.unpack(hypernetwork((dataset,)))
+
+    with torch.no_grad():
+        weights = emitted(digits.images)
+        held_out = digits.held_out
+        losses = [package.model.loss(weights, run.state, held_out).mean().item() for _ in range(DRAWS)]
+        slope = share_slope(digits, lambda dataset, n: package.model.sample(emitted(dataset), run.state, n))
+    return Run(statistics.mean(losses), slope)
+
+
+def training(task: Task, digits: Digits, package: ModuleType, steps: int, seed: int):
+    settings = package.training.Settings(steps=steps, batch=ITEMS, episodes=EPISODES, seed=seed)
+    return package.training.Trainer(package.data.Data((digits.images,), digits.labels), settings)
+
+
+def step_ratio(task: Task, digits: Digits, seconds: float, folder: Path) -> float:
+    """How many plain steps a step of a package's training takes, the penalty included: the median of pairs of turns, in
+    processor time, which other work on the machine disturbs least."""
+    torch.set_num_threads(1)
+    run = training(task, digits, import_package(folder, folder.name), steps=8, seed=0)
+    while run.step < 8:  # past the warm-up, in which the head rests
+        run.advance()
+    times = time_pairs(
+        plain_step(task, digits, task.make(), 8, 1e-4),
+        {"own": lambda: run.advance() and None},
+        seconds,
+        time.process_time,
+    )
+    return ratio(times["own"]).median

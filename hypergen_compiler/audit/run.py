@@ -1,0 +1,132 @@
+"""A run of a package as something to audit: its checkpoint, and the package that it belongs to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hypergen_compiler.audit.items import Items, few, grouped, labels_of, named_arrays
+from hypergen_compiler.audit.subject import Reader, Subject, tried
+from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.manifest import MANIFEST, read_manifest
+from hypergen_compiler.package import import_package
+
+__all__ = ["is_run", "run_of_package"]
+
+CHECKPOINTS = ("checkpoint.safetensors", "checkpoint.pt")
+
+
+def is_run(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in CHECKPOINTS)
+
+
+def run_of_package(folder: Path, package: Path | None, data: Path, labels: str | None) -> tuple[Subject, Items]:
+    """The hypernetwork of a run's checkpoint, under the weights that it emits for the data.
+
+    Raises HG701 where no package, or more than one, fits the checkpoint, HG702 where the data do not fit the package.
+    """
+    module, hypernetwork, state = opened(folder, package)
+    items = items_of(module, data, labels)
+    model, weights, export = part(module, "model"), part(module, "weights"), part(module, "export")
+
+    @torch.no_grad()
+    def emit(inputs: tuple[Tensor, ...]) -> Tensor:
+        return export.emit_for(hypernetwork, part(module, "data").Data(inputs, None))
+
+    @torch.no_grad()
+    def sample(flat: Tensor, n: int) -> Tensor:
+        return model.sample(weights.unpack(flat), state, n)
+
+    flat = emit(items.inputs)
+    subject = Subject(
+        f"{folder.name} of {module.__name__}",
+        "run",
+        lambda n: sample(flat, n),
+        lambda *inputs: model.loss(weights.unpack(flat), state, *inputs),
+        Reader(emit, sample),
+    )
+    if not hasattr(model, "sample"):
+        raise HyperGenError("HG702", f"{module.__name__} has no sampler", remedy="Compile the model with one.")
+    tried(subject, items, data)
+    return subject, items
+
+
+def opened(folder: Path, package: Path | None) -> tuple[ModuleType, Any, Any]:
+    """The package, the trained hypernetwork and the state of a checkpoint."""
+    fitting, reasons = [], []
+    for place in candidates(folder) if package is None else [package]:
+        manifest = read_manifest(place)
+        if manifest["loss"] is None:
+            continue
+        forget(manifest["name"])
+        module = import_package(place, manifest["name"])
+        content = checkpoint(module, folder)
+        hypernetwork, state = part(module, "hypernetwork").Hypernetwork(), part(module, "weights").State()
+        try:
+            hypernetwork.load_state_dict(content["hypernetwork"])
+            hypernetwork.load_state_dict(content.get("ema", {}), strict=False)  # as the package exports it
+            state.load_state_dict(content.get("state", {}))
+            fitting.append((place, module, hypernetwork.eval(), state.eval()))
+        except (RuntimeError, KeyError) as error:
+            reasons.append(f"{place}: {' '.join(str(error).split())}")
+    if len(fitting) != 1:
+        names = ", ".join(str(place) for place, *_ in fitting)
+        what = (
+            f"{names} all fit its checkpoint"
+            if fitting
+            else f"no package fits its checkpoint{', '.join(['', *reasons])}"
+        )
+        raise HyperGenError("HG701", f"{folder}: {what}", remedy="Name the folder of its package with --package.")
+    return fitting[0][1:]
+
+
+def forget(name: str) -> None:
+    """Another package of that name, whose modules would be taken for this one's."""
+    for known in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
+        del sys.modules[known]
+
+
+def candidates(folder: Path) -> Iterator[Path]:
+    """Packages beside the run, above it, or in the current folder."""
+    places = dict.fromkeys(p.resolve() for p in (folder.parent, folder.parent.parent, Path.cwd()))
+    seen = dict.fromkeys(found for place in places for found in (place, *sorted(place.iterdir())))
+    return (place for place in seen if (place / MANIFEST).is_file())
+
+
+def checkpoint(module: ModuleType, folder: Path) -> dict[str, Any]:
+    """Nothing in it is executed. Raises HG701 where it cannot be read."""
+    try:
+        if (folder / CHECKPOINTS[0]).is_file():
+            return part(module, "checkpoint").read_checkpoint(folder)
+        return torch.load(folder / CHECKPOINTS[1], map_location="cpu", weights_only=True)
+    except (Exception, SystemExit) as error:
+        raise HyperGenError(
+            "HG701", f"the checkpoint of {folder} cannot be read: {error}", remedy="Let the run write it anew."
+        ) from error
+
+
+def items_of(module: ModuleType, data: Path, labels: str | None) -> Items:
+    """The data as the package reads them, at most LARGEST items, and their groups."""
+    try:
+        found = part(module, "data").read_data(data)
+    except SystemExit as error:
+        raise HyperGenError("HG702", str(error), remedy=f"Give data that {module.__name__} was made for.") from error
+    groups, names = found.labels, getattr(found, "names", ())
+    if labels is not None:
+        arrays = named_arrays(data)
+        groups, names = arrays[labels_of(data, arrays, labels) or labels].long(), ()
+    chosen = few(len(found.inputs[0]))
+    inputs = part(module, "hypernetwork").as_inputs(found.rows(chosen))
+    return grouped(data, inputs, None if groups is None else groups[chosen], names)
+
+
+def part(module: ModuleType, name: str) -> Any:
+    """A module of a package, or the package itself where it is one file."""
+    found = getattr(module, name, None)
+    return found if isinstance(found, ModuleType) else module

@@ -1,0 +1,1 @@
+"""The experiment `autophagy`: models that learn from what models before them generated."""

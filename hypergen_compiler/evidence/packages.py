@@ -1,0 +1,82 @@
+"""What experiments do with packages: compile a model into a temporary folder, train its hypernetwork, emit and draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hypergen_compiler.api import compile as compile_model
+
+__all__ = ["Run", "compiled", "trained"]
+
+
+@contextmanager
+def compiled(model: nn.Module, example: Callable[[int], tuple[Tensor, ...]], **choices: Any) -> Iterator[ModuleType]:
+    """The package of a model, imported, as long as the context lasts; `choices` are those of `hypergen.compile`.
+
+    `example(n)` is a batch of n of what the loss takes.
+    """
+    name = "_".join([type(model).__name__.lower(), *(str(choices[key]) for key in sorted(choices))]).replace("-", "_")
+    with TemporaryDirectory(prefix="hypergen-") as folder:
+        yield compile_model(model, example, out=Path(folder) / name, **choices).load()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained hypernetwork of a package, with the state, the model's buffers, that its training left."""
+
+    package: ModuleType
+    hypernetwork: nn.Module
+    state: nn.Module
+
+    @torch.no_grad()
+    def emit(self, *inputs: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The model's weights for a dataset, -> [SIZE]; `weights` [n] tell how much each of its rows counts."""
+        encoder = self.hypernetwork.encoder
+        features = encoder.features(*inputs)
+        if weights is None:
+            return self.hypernetwork.emit(encoder(features))
+        shares = (weights / weights.sum()).unsqueeze(1)
+        mean = (shares * features).sum(0)
+        pooled = torch.cat([mean, (shares * (features - mean).square()).sum(0)])
+        return self.hypernetwork.emit(encoder.out(pooled - encoder.usual))
+
+    @torch.no_grad()
+    def sample(self, flat: Tensor, n: int) -> Any:
+        """n draws from the model under weights [SIZE]"""
+        return self.package.model.sample(self.package.weights.unpack(flat), self.state, n)
+
+    @torch.no_grad()
+    def loss(self, flat: Tensor, *inputs: Tensor) -> Tensor:
+        """The model's own loss under weights [SIZE]"""
+        return self.package.model.loss(self.package.weights.unpack(flat), self.state, *inputs)
+
+
+def trained(
+    package: ModuleType,
+    inputs: tuple[Tensor, ...],
+    labels: Tensor | None = None,
+    start: Tensor | None = None,
+    **settings: Any,
+) -> Run:
+    """A hypernetwork trained by the package's own trainer, as it exports it: with the moving average of its parameters.
+
+    `settings` are those that differ from its usual ones. With `labels` the small datasets of a step are mixtures of the
+    groups, else random parts of the data. `start` [SIZE] are the model's weights to begin with, in place of those that
+    it was compiled with.
+    """
+    training = package.training
+    trainer = training.Trainer(package.data.Data(inputs, labels), training.Settings(**settings))
+    if start is not None:
+        trainer.hypernetwork.load_state_dict(package.hypernetwork.Hypernetwork(start).state_dict())
+    while trainer.step < trainer.settings.steps:
+        trainer.advance()
+    return Run(package, (trainer.averaged or trainer.hypernetwork).eval(), trainer.state.eval())

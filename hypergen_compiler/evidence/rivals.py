@@ -1,0 +1,70 @@
+"""Plain trainings of the experiment `fairness`: at the data's own mixture, oversampled, and told the group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from hypergen_compiler.evidence.groups import Part, Problem
+from hypergen_compiler.evidence.pictures_vae import ConditionalPicturesVAE, PicturesVAE
+from hypergen_compiler.evidence.plain import RATES, Jobs, Stacked, fitted, stacked
+
+__all__ = ["BATCH", "conditional", "initial", "oversampled", "tuned"]
+
+BATCH = 256  # items of a step, as many as a hypernetwork's four datasets of 64 hold
+
+
+def initial(problem: Problem, seed: int) -> PicturesVAE:
+    """The module that all methods of a seed start from."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return PicturesVAE(problem.side)
+
+
+def jobs(problems: Sequence[Problem], asked: Sequence[Tensor], labels: bool = False) -> Jobs:
+    """A job for every problem and its shares of the groups, to train and to validate at."""
+
+    def inputs(parts: Sequence[Part]) -> tuple[Tensor, ...]:
+        images = torch.stack([part.images for part in parts])
+        return (images, torch.stack([part.labels for part in parts])) if labels else (images,)
+
+    train, validation = ([getattr(problem, name) for problem in problems] for name in ("train", "validation"))
+    weights = [
+        torch.stack([part.weights(shares) for part, shares in zip(parts, asked, strict=True)])
+        for parts in (train, validation)
+    ]
+    return Jobs(inputs(train), weights[0], inputs(validation), weights[1])
+
+
+def tuned(problems: Sequence[Problem], steps: int) -> tuple[Stacked, Tensor]:
+    """Plain training at the data's own mixture: weights and the best rate, a row for each seed's problem."""
+    starts = stacked([initial(problem, seed).state_dict() for seed, problem in enumerate(problems)])
+    own = jobs(problems, [problem.shares for problem in problems])
+    rates = torch.tensor(RATES).unsqueeze(1).expand(-1, len(problems))
+    return fitted(initial(problems[0], 0), starts, own, rates, steps, BATCH, seed=1)
+
+
+def oversampled(problems: Sequence[Problem], asked: Tensor, rates: Tensor, steps: int) -> list[Stacked]:
+    """For each problem a plain training at each of the shares [k, groups], at the problem's best rate."""
+    many = [problem for problem in problems for _ in asked]
+    starts = stacked([initial(problem, seed).state_dict() for seed, problem in enumerate(problems) for _ in asked])
+    repeated = rates.repeat_interleave(len(asked)).unsqueeze(0)
+    work = jobs(many, [shares for _ in problems for shares in asked])
+    found, _ = fitted(initial(problems[0], 0), starts, work, repeated, steps, BATCH, seed=2)
+    return [{name: x[i : i + len(asked)] for name, x in found.items()} for i in range(0, len(many), len(asked))]
+
+
+def conditional(problems: Sequence[Problem], steps: int) -> tuple[nn.Module, Stacked, Tensor]:
+    """Plain training of a model that is told the group: the module, weights and the best rate of each problem."""
+    modules = []
+    for seed, problem in enumerate(problems):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            modules.append(ConditionalPicturesVAE(problem.side, len(problem.classes)))
+    starts = stacked([module.state_dict() for module in modules])
+    work = jobs(problems, [problem.shares for problem in problems], labels=True)
+    rates = torch.tensor(RATES).unsqueeze(1).expand(-1, len(problems))
+    found, best = fitted(modules[0], starts, work, rates, steps, BATCH, seed=3)
+    return modules[0], found, best

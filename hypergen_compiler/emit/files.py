@@ -35,7 +35,7 @@ from hypergen_compiler.emit.weights import all_records, needs_file, weights
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.program import Program
-from hypergen_compiler.together import run_together
+from hypergen_compiler.together import Together
 
 __all__ = ["emit", "emitted_lines"]
 
@@ -73,17 +73,19 @@ TRAINING_FILES = {
 }
 
 
-def emit(program: Program, layout: ParameterLayout, plan: Plan) -> dict[str, bytes]:
-    """Relative path to content, without the manifest; the training files only where there is a loss."""
+def emit(program: Program, layout: ParameterLayout, plan: Plan, together: Together | None = None) -> dict[str, bytes]:
+    """Relative path to content, without the manifest; the training files only where there is a loss.
+
+    `together` tells what becomes of the calls of a plan in which datasets share a pass.
+    """
+    together = together if plan.together else None
     records = all_records(program, layout)
-    gains = gained(layout)
-    together = run_together(program, gains) if plan.together else None
     texts = {
         "weights.py": weights(program, layout, records, plan.together),
         "model.py": model(program, layout, records, together),
     }
     if together:
-        texts["layers.py"] = layers(program, {call.function for call in together.calls.values()}, bool(gains))
+        texts["layers.py"] = layers(program, {call.function for call in together.calls.values()}, layout.gains > 0)
     for files in TRAINING_FILES.values() if program.loss is not None else ():
         made = {path: text(program, layout, plan) for path, text in files.items()}
         texts |= {path: text for path, text in made.items() if text is not None}
@@ -100,15 +102,11 @@ def contents(program: Program, texts: Collection[str]) -> str:
     return render("__init__.py.j2", header=header(program), model=prose(program.model), contents=Code("\n".join(lines)))
 
 
-def emitted_lines(program: Program, layout: ParameterLayout, plan: Plan) -> dict[str, tuple[tuple[str, ...], ...]]:
+def emitted_lines(
+    program: Program, layout: ParameterLayout, plan: Plan, together: Together | None = None
+) -> dict[str, tuple[tuple[str, ...], ...]]:
     """By function of `model.py`, for each of its statements the user's lines that it came from, as `file:line`."""
-    together = run_together(program, gained(layout)) if plan.together else None
-    return model_lines(program, all_records(program, layout), together)
-
-
-def gained(layout: ParameterLayout) -> dict[str, int]:
-    """The matrices whose output channels have gains, with the dimension of these."""
-    return {slot.name: slot.gain for slot in layout.slots if slot.gain is not None}
+    return model_lines(program, all_records(program, layout), together if plan.together else None)
 
 
 def stored_tensors(program: Program, layout: ParameterLayout) -> bytes:

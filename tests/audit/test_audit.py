@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import struct
@@ -23,7 +24,6 @@ from hypergen_compiler.audit.measure import audited, followed
 from hypergen_compiler.audit.pictures import png
 from hypergen_compiler.audit.report import Group, findings
 from hypergen_compiler.audit.subject import Reader, Subject
-from hypergen_compiler.package import import_package
 
 MODEL = """
 import torch
@@ -179,9 +179,8 @@ def test_a_run_is_audited_and_its_page_needs_nothing_else(trained, monkeypatch):
 def test_the_weights_of_a_run_are_those_that_its_package_exports(trained, monkeypatch):
     """A model with them has the same loss."""
     monkeypatch.chdir(trained)
-    package = import_package(trained / "net_package", "net_package")
     monkeypatch.setattr(sys, "argv", ["export", "run", "data.npz", "--out", "weights.pt"])
-    package.export.main()
+    importlib.import_module("net_package.export").main()
     of_model = json.loads(json_of(run("net.py:Net", "data.npz", "--weights", "weights.pt", "--json")))
     of_run = json.loads(json_of(run("run", "data.npz", "--json")))
     assert of_model["kind"] == "model" and of_model["forecast"]["extrapolated"]

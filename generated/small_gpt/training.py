@@ -47,9 +47,10 @@ class Trainer(Learner):
         settings: Settings,
         out: Path | str | None = None,
         device: str = "cpu",
+        workers: int = 0,
         shard_head: bool = False,
     ):
-        super().__init__(data, settings, device, shard_head)
+        super().__init__(data, settings, device, workers, shard_head)
         self.data, self.out, self.seconds = data, None if out is None else Path(out), 0.0
 
     def run(self, checkpoint_every: int = 200) -> None:
@@ -117,7 +118,7 @@ class Trainer(Learner):
         with torch.random.fork_rng([self.device] if self.on_gpu else []):
             found = dependence(self.hypernetwork, self.state, self.datasets)
         log.write(self.step, "dependence", found.row())
-        if self.step >= self.settings.steps // 2 and (text := warning(found)):
+        if self.step >= max(100, self.settings.steps // 2) and (text := warning(found)):
             log.say(text)
         self.show(lambda hypernetwork: hypernetwork(self.datasets[0]))
 

@@ -16,16 +16,16 @@ from hypergen_compiler.checker.violations import Violation
 
 __all__ = ["check_texts"]
 
-LIBRARIES = frozenset({"torch", "numpy", "pytest"})
-# Modules of Python that a package has no use for, and an injected line might.
-UNWANTED = frozenset(
-    "subprocess ctypes socket http urllib ftplib smtplib webbrowser importlib runpy code codeop marshal shelve "
-    "multiprocessing pty builtins imp".split()
-)
+OPTIONAL = frozenset({"PIL", "matplotlib", "safetensors"})  # used where they are installed
+LIBRARIES = frozenset({"torch", "numpy", "pytest"}) | OPTIONAL
+# Modules of Python that no template has a use for, and an injected line might.
+UNWANTED = frozenset("subprocess ctypes socket http urllib smtplib webbrowser runpy code codeop marshal shelve pty".split())
 UNWANTED_BUILTINS = frozenset("eval exec compile __import__ globals locals vars breakpoint delattr".split())
 # What may stand in the files into which recorded programs are printed.
 PRINTED_FILES = ("model.py", "weights.py", "layers.py")
-PRINTED_IMPORTS = frozenset({"__future__", "collections.abc", "typing", "pathlib", "torch", "torch.nn.functional"})
+PRINTED_IMPORTS = frozenset(
+    {"__future__", "collections.abc", "math", "pathlib", "torch", "torch.nn.functional", "typing"}
+)
 DUNDERS = frozenset({"__init__", "__new__", "__dict__", "__name__", "__doc__", "__file__", "__all__"})
 STATEMENTS = frozenset(
     """Module Import ImportFrom alias FunctionDef arguments arg ClassDef Return Assign AnnAssign AugAssign For If With

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GUIDES = ("tutorial", "entry_points", "reading", "commands")
+GUIDES = ("tutorial", "entry_points", "reading", "commands", "audit")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PLACE = re.compile(r"# ([\w/]+\.py)\n")
 

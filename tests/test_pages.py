@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GUIDES = ("tutorial", "training", "entry_points", "reading", "data", "commands")
+GUIDES = ("tutorial", "training", "entry_points", "reading", "data", "commands", "audit")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PLACE = re.compile(r"# ([\w/]+\.py)\n")
 OPTIONAL = re.compile(r"^from (accelerate|lightning_fabric) import", re.MULTILINE)  # what need not be installed

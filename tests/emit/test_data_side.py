@@ -118,7 +118,7 @@ def write_pictures(folder, names: list[str], side: int = 8, mode: str = "L") -> 
     for i, name in enumerate(names):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        images.new(mode, (side, side), (i,) * len(mode) if len(mode) > 1 else i).save(path)
+        images.new(mode, (side, side), (i, i, i) if mode == "RGB" else i).save(path)
 
 
 def test_a_folder_of_pictures(tmp_path, size):
@@ -143,12 +143,14 @@ def test_pictures_that_do_not_fit(tmp_path):
     (tmp_path / "fourth").mkdir()
     write_pictures(tmp_path / "fifth", ["1/a.png", "1/b.png"])
     (tmp_path / "fifth" / "1" / "b.png").write_bytes(b"torn")
+    write_pictures(tmp_path / "sixth", ["1/a.png"], mode="I;16")
     for name, message in (
         ("first", r"b\.png: \(9, 9\) pixels, expected \(8, 8\)"),
         ("second", r"uint8 \[1, 1, 9, 9\]; expected `x` float32 \[n, 1, 8, 8\]"),
         ("third", "some pictures lie in it and some in folders"),
         ("fourth", "no picture in it"),
         ("fifth", r"b\.png: cannot be read"),
+        ("sixth", r"a\.png: cannot be read: its levels have more than 8 bits"),
     ):
         with pytest.raises(SystemExit, match=message):
             read("labelled", tmp_path / name)

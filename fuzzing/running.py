@@ -1,7 +1,7 @@
 """Compiles one generated program and compares what comes out with the model: what became of it, in a word.
 
-All in this process, for speed: what a compile adds to it, ruff, a fresh process and the swap of folders, is the same for
-every program, and `published` goes through it.
+All in this process, for speed: what a compile adds to it, ruff, a fresh process and the swap of folders, is the same
+for every program; `whole` goes through it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A folder with a zoo.py (see benchmarks/zoo.py); its models' packages are installed with the extra `zoo`.
 ZOO ?= ../shared/zoo
 
-.PHONY: help demo test lint format generated docs zoo readability bench clean
+.PHONY: help demo test lint format generated docs zoo readability bench fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make readability  count how the packages of the bundled models and of ZOO=FOLDER read, in docs/readability.md"
 	@echo "make bench      time packages against other libraries and the plain model, and rewrite docs/benchmarks.md;"
 	@echo "                QUICK=1 for a few minutes instead of many, with the page in build/"
+	@echo "make fuzz       compile and verify N=1000 generated programs and as many models of hostile names; FIRST=0"
 	@echo "make clean      remove what make made"
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -72,6 +73,11 @@ readability: $(INSTALLED) $(if $(wildcard $(ZOO)/zoo.py),.venv/zoo)
 bench: .venv/rivals
 	mkdir -p build
 	$(BIN)/python -m benchmarks.speed $(if $(QUICK),--quick --out build,--out docs)
+
+N ?= 1000
+FIRST ?= 0
+fuzz: $(INSTALLED)
+	$(BIN)/python -m fuzzing --programs $(N) --hostile $(N) --first $(FIRST)
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .ruff_cache .hypothesis

@@ -20,6 +20,7 @@ __all__ = ["Cell", "Entry", "cells", "head_entry", "head_jobs", "rival_entries"]
 MANY = 8  # datasets
 FEW_FORWARDS = 1  # sampling that takes more passes of the model is timed for the default head alone
 SHIPPED = "torchhyper"  # timed with both kinds of Adam
+PENALISED_OF = 4  # datasets: the number in a package's objective
 HEAVY = 10**8  # parameters: such a rival is timed with one dataset and without the penalty
 
 
@@ -44,6 +45,11 @@ class Cell:
     @property
     def samples_slowly(self) -> bool:
         return self.penalty and self.target.forwards > FEW_FORWARDS
+
+    @property
+    def steps(self) -> int:
+        """From one penalty to the next, as a package's own training has it: one dataset in PENALISED_OF carries it."""
+        return max(1, PENALISED_OF // self.datasets) if self.penalty else 1
 
     def data(self) -> list[Tensor]:
         torch.manual_seed(0)
@@ -82,17 +88,19 @@ def head_jobs(cell: Cell, heads: Sequence[Head]) -> list[Job]:
 def head_entry(cell: Cell, job: Job, path: Path) -> Entry:
     """A package; the default's name says which head it was given."""
     name = job.head.name if job.head.head else f"{job.head.name} ({planned(path)['head']})"
-    return Entry(name, planned(path)["bytes"], lambda: packaged(path, cell.data(), cell.penalty))
+    return Entry(name, planned(path)["bytes"], lambda: packaged(path, cell.data(), cell.penalty, cell.steps))
 
 
 def rival_entries(cell: Cell, weights: int, rivals: Sequence[Rival] = RIVALS) -> list[Entry]:
-    """Rivals with fused Adam, and torchhyper with one dataset also with torch's default Adam, as its users have it."""
+    """Rivals with fused Adam, and torchhyper with one dataset also with torch's default Adam, as its users have it,
+    where its steps are quick."""
     entries = []
     for rival in rivals:
         size = round(rival.copies * weights)
         if cell.large or cell.samples_slowly or (size > HEAVY and (cell.penalty or cell.datasets > 1)):
             continue
-        for fused in (True, False) if rival.name == SHIPPED and cell.datasets == 1 and not cell.penalty else (True,):
+        shipped = rival.name == SHIPPED and cell.target.large and cell.datasets == 1 and not cell.penalty
+        for fused in (True, False) if shipped else (True,):
             entries.append(rival_entry(cell, rival, size, fused))
     return entries
 
@@ -100,4 +108,8 @@ def rival_entries(cell: Cell, weights: int, rivals: Sequence[Rival] = RIVALS) ->
 def rival_entry(cell: Cell, rival: Rival, size: int, fused: bool) -> Entry:
     name = rival.name if fused else f"{rival.name}, default Adam"
     needed = (16 if fused else 24) * size  # the default holds copies while it updates
-    return Entry(name, needed, lambda: rival_contender(rival, cell.target.make(), cell.data(), cell.penalty, fused))
+
+    def build() -> Contender:
+        return rival_contender(rival, cell.target.make(), cell.data(), cell.penalty, fused, cell.steps)
+
+    return Entry(name, needed, build)

@@ -24,7 +24,8 @@ STRENGTH = 1.0
 
 @dataclass(frozen=True)
 class Contender:
-    """A step that begins with `zero_grad` and ends with the optimizer's; `modules` and `optimizer` hold its tensors."""
+    """Steps, each of which begins with `zero_grad` and ends with the optimizer's, as many as there are from one penalty
+    to the next; `modules` and `optimizer` hold their tensors."""
 
     step: Callable[[], None]
     modules: Sequence[nn.Module]
@@ -46,21 +47,25 @@ def trained(
     modules: Sequence[nn.Module],
     optimizer: torch.optim.Optimizer,
     datasets: Sequence[Tensor],
-    total: Callable[[], Tensor],
+    total: Callable[[bool], Tensor],
+    steps: int,
 ) -> Contender:
+    """`total(penalised)` is what a step minimises; the first of the steps is the one with a penalty."""
+
     def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        total().backward()
-        optimizer.step()
+        for count in range(steps):
+            optimizer.zero_grad(set_to_none=True)
+            total(count == 0).backward()
+            optimizer.step()
 
     return Contender(step, modules, optimizer, datasets)
 
 
-def plain(model: nn.Module, datasets: Sequence[Tensor]) -> Contender:
+def plain(model: nn.Module, datasets: Sequence[Tensor], steps: int = 1) -> Contender:
     """The model's own training, on all items of the datasets in one batch."""
     batch = torch.cat(list(datasets))
     optimizer = torch.optim.Adam(model.parameters(), PLAIN_RATE, fused=True)
-    return trained([model], optimizer, [batch], lambda: model.loss(batch))
+    return trained([model], optimizer, [batch], lambda penalised: model.loss(batch), steps)
 
 
 def load_part(path: Path, part: str) -> ModuleType:
@@ -70,17 +75,17 @@ def load_part(path: Path, part: str) -> ModuleType:
     return importlib.import_module(f"{path.name}.{part}")
 
 
-def packaged(path: Path, datasets: Sequence[Tensor], penalty: bool) -> Contender:
-    """An emitted package with its own objective and its own optimizer."""
+def packaged(path: Path, datasets: Sequence[Tensor], penalty: bool, steps: int = 1) -> Contender:
+    """An emitted package with its own objective and its own optimizer; one of the steps has the penalty."""
     hypernetwork, state = load_part(path, "hypernetwork").Hypernetwork(), load_part(path, "weights").State()
-    optimizer = load_part(path, "train").make_optimizer(hypernetwork, RATE)
+    optimizer = load_part(path, "optimizer").make_optimizer(hypernetwork, RATE)
     objective = load_part(path, "objective").objective
     strength = STRENGTH if penalty else 0.0
 
-    def total() -> Tensor:
-        return objective(hypernetwork, state, *datasets, strength=strength).total
+    def total(penalised: bool) -> Tensor:
+        return objective(hypernetwork, state, *datasets, strength=strength if penalised else 0.0).total
 
-    return trained([hypernetwork, state], optimizer, datasets, total)
+    return trained([hypernetwork, state], optimizer, datasets, total, steps)
 
 
 class Caller(nn.Module):
@@ -95,9 +100,10 @@ class Caller(nn.Module):
 
 
 def rival_contender(
-    rival: Rival, model: nn.Module, datasets: Sequence[Tensor], penalty: bool, fused: bool = True
+    rival: Rival, model: nn.Module, datasets: Sequence[Tensor], penalty: bool, fused: bool = True, steps: int = 1
 ) -> Contender:
-    """A rival that emits weights dataset by dataset; its penalty is the literal one, |H(Y) - H(X)|^2 with one Y."""
+    """A rival that emits weights dataset by dataset; its penalty is the literal one, |H(Y) - H(X)|^2 with one Y, in
+    every step."""
     caller = Caller(model)
     hypernetwork = rival.make(caller, datasets[0][0].numel())
     model.requires_grad_(False)
@@ -113,7 +119,10 @@ def rival_contender(
         apart = sum((synthetic[name] - weights[name]).square().sum() for name in weights)
         return loss + STRENGTH * apart
 
-    return trained([hypernetwork], optimizer, datasets, lambda: torch.stack([one(x) for x in datasets]).mean())
+    def total(penalised: bool) -> Tensor:
+        return torch.stack([one(x) for x in datasets]).mean()
+
+    return trained([hypernetwork], optimizer, datasets, total, steps)
 
 
 def as_vectors(x: Tensor) -> Tensor:

@@ -45,7 +45,7 @@ def prepared(model: nn.Module, path: Path, kind: str, datasets: Sequence[Tensor]
     apart = differences(model, path, datasets[0], kind)
     fused = {"lr": PLAIN_RATE, "fused": True, "capturable": device.type == "cuda"}
     plain = step_of(lambda: model.loss(batch), torch.optim.Adam(model.parameters(), **fused), kind, device)
-    optimizer = load_part(path, "train").make_optimizer(hypernetwork, RATE)
+    optimizer = load_part(path, "optimizer").make_optimizer(hypernetwork, RATE)
     for group in optimizer.param_groups:
         group["capturable"] = device.type == "cuda"
     own = step_of(lambda: objective(hypernetwork, state, *datasets, strength=0.0).total, optimizer, kind, device)

@@ -36,7 +36,7 @@ class Row:
 
 def measure(cell: Cell, entries: Sequence[Entry], seconds: float) -> list[Row]:
     """Rows in the order of the entries; the plain model's own comes first."""
-    model = plain(cell.target.make(), cell.data())
+    model = plain(cell.target.make(), cell.data(), cell.steps)
     model.step()
     base = peak_bytes(model.step, model.tensors())
     rows = []
@@ -74,7 +74,7 @@ def measure_group(
 
 def row(cell: Cell, name: str, contender: Contender, times: Times, model: Contender, base: int) -> Row:
     peak = peak_bytes(contender.step, contender.tensors())
-    seconds = sorted(times.own)[len(times.own) // 2]
+    seconds = sorted(times.own)[len(times.own) // 2] / cell.steps
     copies = contender.parameters / model.parameters
     return Row(cell, name, ratio(times), seconds, len(times.own), copies, peak, peak / base)
 

@@ -70,7 +70,7 @@ def train_head(task: Task, digits: Digits, folder: Path, seed: int) -> Run:
     run = training(task, digits, package, task.steps, seed)
     while run.step < task.steps:
         run.advance()
-    hypernetwork = run.hypernetwork.eval()
+    hypernetwork = (run.averaged or run.hypernetwork).eval()
 
     def emitted(dataset: Tensor) -> object:
         return package.weights.unpack(hypernetwork((dataset,)))

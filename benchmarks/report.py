@@ -28,8 +28,9 @@ The plain model has fused Adam and sees all items of a step in one batch, so tha
 eight datasets of four items in a step, each with weights of its own.
 
 - HyperGen's rows are emitted packages, with their own `objective` and `make_optimizer`. With penalty, real sampling
-  and the reading of the samples included, at strength 1; the plain model has no penalty. What `train.py` does around
-  a step (data, clipping, the log) is not timed.
+  and the reading of the samples included, at strength 1; the plain model has no penalty. One dataset in four carries
+  it, as in a package's own training: with one dataset in a step it comes in every fourth, and the row is about four
+  steps. What the training does around a step (data, clipping, averaging, the log) is not timed.
 - Other libraries emit weights dataset by dataset and call the model with them. They are given fused Adam, and once
   more torch's default Adam where the row says so. Their penalty is the literal one, with one synthetic dataset for
   each real one.

@@ -37,7 +37,7 @@ from .weights import State
 class Learner:
     """All that a step changes: what `content` returns and `restore` takes decides how training goes on."""
 
-    def __init__(self, data: Data, settings: Settings, device: str = "cpu", shard_head: bool = False):
+    def __init__(self, data: Data, settings: Settings, device: str = "cpu", workers: int = 0, shard_head: bool = False):
         if settings.batch % count():
             raise SystemExit(
                 f"--batch {settings.batch} does not divide among {count()} processes: take a multiple of {count()}"
@@ -54,12 +54,12 @@ class Learner:
             self.hypernetwork.follow(self.optimizer)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.pace = 1.0  # of the rates; less once a run had to go back
-        self.ema = MovingAverage(self.hypernetwork, settings.ema) if settings.ema else None
         self.terms = Step(self.hypernetwork, self.state)
+        self.ema = MovingAverage(self.hypernetwork, settings.ema) if settings.ema else None
         if settings.compile:
             self.terms.compile(fullgraph=True)
         self.replicated: nn.Module | None = None  # the same over all processes, for the parameters that learn now
-        self.source = Episodes(data, settings.batch, settings.seed)  # every process draws the same
+        self.source = Episodes(data, settings.batch, settings.seed, groups=settings.groups, workers=workers)
         if rank():
             torch.manual_seed(settings.seed + rank())  # but noise of its own
         self.every = settings.penalty_every or max(1, PENALISED_OF // settings.episodes)

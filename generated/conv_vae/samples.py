@@ -17,8 +17,12 @@ from .weights import State, unpack
 
 
 @torch.no_grad()
-def write_samples(path: Path, flat: Tensor, state: State, data: Data) -> None:
-    """64 samples under emitted weights [SIZE], between the darkest and the brightest level of the first data."""
-    samples = model.sample(unpack(flat), state, 64)
+def draw(flat: Tensor, state: State, count: int = 64) -> Tensor:
+    """Samples under emitted weights [SIZE]."""
+    return model.sample(unpack(flat), state, count)
+
+
+def write_samples(path: Path, flat: Tensor, state: State, data: Data, count: int = 64) -> None:
+    """Samples under emitted weights [SIZE] as a .png, between the darkest and the brightest level of the first data."""
     levels = as_inputs(data.rows(slice(0, 1024)))[0]
-    write_png(path.with_suffix(".png"), samples, levels.min().item(), levels.max().item())
+    write_png(path.with_suffix(".png"), draw(flat, state, count), levels.min().item(), levels.max().item())

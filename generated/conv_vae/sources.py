@@ -18,20 +18,9 @@ import torch
 from torch import Tensor
 
 from .pictures import PictureFolder
+from .storage import TYPES
 
 LARGE = 2**30
-TYPES = {
-    "F64": ("<f8", torch.float64),
-    "F32": ("<f4", torch.float32),
-    "F16": ("<f2", torch.float16),
-    "BF16": ("<i2", torch.bfloat16),  # which numpy does not know
-    "I64": ("<i8", torch.int64),
-    "I32": ("<i4", torch.int64),
-    "I16": ("<i2", torch.int64),
-    "I8": ("i1", torch.int8),
-    "U8": ("u1", torch.uint8),
-    "BOOL": ("?", torch.bool),
-}  # of .safetensors: as they are stored, and as they are read
 KEPT = {"b1": torch.bool, "u1": torch.uint8, "i1": torch.int8, "f2": torch.float16, "f4": torch.float32}
 
 
@@ -87,7 +76,7 @@ def read(path: Path) -> Any:
     if path.is_dir():
         pictures = PictureFolder(path)
         return {"images": pictures} if pictures.labels is None else {"images": pictures, "labels": pictures.labels}
-    if path.suffix not in readers or not path.exists():
+    if path.suffix not in readers or not path.is_file():
         raise SystemExit(
             f"{path}: cannot be read: expected .npz, .npy, .pt, .safetensors, a folder of pictures or module:function"
         )
@@ -140,15 +129,18 @@ def read_pt(path: Path) -> Any:
 
 
 def read_safetensors(path: Path) -> dict[str, Rows]:
-    """The format of github.com/huggingface/safetensors: the header's length, the header in JSON, raw tensors."""
-    found: dict[str, Rows] = {}
+    """The arrays behind a header, each where that says; a large one stays there."""
+    dtypes = {name: dtype for dtype, name in TYPES.items()}
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    found: dict[str, Rows] = {}
     for name, entry in header.items():
-        if name != "__metadata__":
-            stored, dtype = TYPES[entry["dtype"]]
-            begin, end = entry["data_offsets"]
-            rows = Stored(path, stored, dtype, tuple(entry["shape"]), 8 + length + begin)
-            found[name] = rows if end - begin > LARGE else rows[:]
+        dtype, (begin, end) = dtypes[entry["dtype"]], entry["data_offsets"]
+        if 8 + length + end > path.stat().st_size:
+            raise ValueError(f"the end of `{name}` is missing")
+        stored = "i2" if dtype == torch.bfloat16 else str(dtype).removeprefix("torch.")
+        rows = Stored(path, stored, dtype, tuple(entry["shape"]), 8 + length + begin)
+        found[name] = rows if end - begin > LARGE else rows[:]
     return found

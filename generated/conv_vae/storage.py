@@ -64,7 +64,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], str]:
     dtypes = {name: dtype for dtype, name in TYPES.items()}
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
+        header = json.loads(file.read(min(length, path.stat().st_size)))
         body = torch.from_numpy(np.fromfile(file, np.uint8))
     about = header.pop("__metadata__", {}).get("about", "")
     if max([0, *(slot["data_offsets"][1] for slot in header.values())]) != len(body):

@@ -47,9 +47,10 @@ class Trainer(Learner):
         settings: Settings,
         out: Path | str | None = None,
         device: str = "cpu",
+        workers: int = 0,
         shard_head: bool = False,
     ):
-        super().__init__(data, settings, device, shard_head)
+        super().__init__(data, settings, device, workers, shard_head)
         self.data, self.out, self.seconds = data, None if out is None else Path(out), 0.0
 
     def run(self, checkpoint_every: int = 200) -> None:
@@ -79,7 +80,6 @@ class Trainer(Learner):
     def begin(self) -> Log:
         """Reads or begins what is in the folder."""
         if self.out:
-            self.out.mkdir(parents=True, exist_ok=True)
             if content := read_checkpoint(self.out):
                 self.restore(content)
                 self.seconds = content["seconds"]
@@ -117,15 +117,16 @@ class Trainer(Learner):
         with torch.random.fork_rng([self.device] if self.on_gpu else []):
             found = dependence(self.hypernetwork, self.state, self.datasets)
         log.write(self.step, "dependence", found.row())
-        if self.step >= self.settings.steps // 2 and (text := warning(found)):
+        if self.step >= max(100, self.settings.steps // 2) and (text := warning(found)):
             log.say(text)
         self.show(lambda hypernetwork: hypernetwork(self.datasets[0]))
 
     @torch.no_grad()
     def show(self, emit: Callable[[Hypernetwork], Tensor]) -> None:
-        """Samples in `out`, under weights of the averaged hypernetwork and of the raw one."""
-        shown = {"samples": self.averaged or self.hypernetwork, "samples_raw": self.hypernetwork}
-        for name, hypernetwork in shown.items() if self.out else ():
+        """Samples in `out`, under the weights of the last step's parameters and of the averaged ones."""
+        for name, hypernetwork in (("samples", self.hypernetwork), ("samples_averaged", self.averaged)):
+            if hypernetwork is None:
+                continue
             flat = emit(hypernetwork)  # by all processes
             if self.out and rank() == 0:
                 with torch.random.fork_rng([self.device] if self.on_gpu else []):

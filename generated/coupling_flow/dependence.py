@@ -71,7 +71,9 @@ def warning(found: Dependence) -> str | None:
     """What a person should look into."""
     still = [name for name, part in found.tensors.items() if part == 0]
     if len(still) == len(found.tensors) or found.real < IGNORED:
-        return f"the weights of different datasets differ by {found.real:.1%} only: the hypernetwork ignores its input"
+        return (
+            f"the weights of different datasets differ by less than {IGNORED:.0%}: the hypernetwork ignores its input"
+        )
     if still:
         return f"no weight of {', '.join(still)} depends on the dataset: the head's part has stayed at zero"
     return None

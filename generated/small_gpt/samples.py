@@ -15,7 +15,11 @@ from .weights import State, unpack
 
 
 @torch.no_grad()
-def write_samples(path: Path, flat: Tensor, state: State, data: Data) -> None:
-    """64 samples under emitted weights [SIZE]."""
-    samples = model.sample(unpack(flat), state, 64)
-    torch.save(samples.cpu(), path.with_suffix(".pt"))
+def draw(flat: Tensor, state: State, count: int = 64) -> Tensor:
+    """Samples under emitted weights [SIZE]."""
+    return model.sample(unpack(flat), state, count)
+
+
+def write_samples(path: Path, flat: Tensor, state: State, data: Data, count: int = 64) -> None:
+    """Samples under emitted weights [SIZE] as a .pt."""
+    torch.save(draw(flat, state, count).cpu(), path.with_suffix(".pt"))

@@ -21,7 +21,7 @@ from .training import Trainer
 def main() -> None:
     args = parsed()
     settings = Settings(**{name: getattr(args, name) for name in Settings._fields})
-    trainer = Trainer(read_data(args.data), settings, args.out, join(args.device), args.shard_head)
+    trainer = Trainer(read_data(args.data), settings, args.out, join(args.device), args.workers, args.shard_head)
     try:
         trainer.run(args.checkpoint_every)
     except OSError as error:
@@ -36,9 +36,7 @@ def main() -> None:
 def parsed() -> argparse.Namespace:
     """Options, with the usual settings or those of --config where they are not given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "data", type=Path, help="tokens [n, 32]: .npz, .npy, .pt, .safetensors, .txt, .bin or module:function"
-    )
+    parser.add_argument("data", help="tokens [n, 32]: .npz, .npy, .pt, .safetensors, .txt, .bin or module:function")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--config", type=Path, metavar="FILE", help="the settings.json of a run, to start from")
     parser.add_argument("--steps", type=int, help="default %(default)s")
@@ -55,9 +53,13 @@ def parsed() -> argparse.Namespace:
         help="from one penalty to the next, %(default)s: as many as --episodes asks for",
     )
     parser.add_argument("--ema", type=float, metavar="DECAY", help="of the parameters' moving average, %(default)s")
+    parser.add_argument(
+        "--groups", type=int, help="of similar items, to mix where there are no labels; 0 for none, %(default)s"
+    )
     parser.add_argument("--seed", type=int, help="%(default)s")
     parser.add_argument("--bf16", action="store_true", help="autocast to bfloat16")
     parser.add_argument("--compile", action="store_true", help="what a step computes, by torch.compile")
+    parser.add_argument("--workers", type=int, default=0, help="processes that read data ahead of time, %(default)s")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--checkpoint-every", type=int, default=200, metavar="STEPS", help="%(default)s")
     parser.add_argument("--shard-head", action="store_true", help="each process holds a part of the head only")

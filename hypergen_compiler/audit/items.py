@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,30 +82,33 @@ def labels_of(path: Path, arrays: Mapping[str, Tensor], name: str | None) -> str
     return found
 
 
-def grouped(path: Path, inputs: tuple[Tensor, ...], labels: Tensor | None) -> Items:
-    """The items with their groups, at most LARGEST of them. Raises HG604 for lengths that differ, a single group or
-    too small a one."""
+def few(n: int) -> Tensor:
+    """The places of n items, or of LARGEST of them at random."""
+    return torch.arange(n) if n <= LARGEST else torch.randperm(n, generator=torch.Generator().manual_seed(0))[:LARGEST]
+
+
+def grouped(path: Path, inputs: tuple[Tensor, ...], labels: Tensor | None, names: Sequence[str] = ()) -> Items:
+    """The items, at most LARGEST, with their groups, which are called by their labels, or by `names` of 0, 1, ...
+
+    Raises HG604 for lengths that differ, a single group or too small a one.
+    """
     lengths = {len(values) for values in (*inputs, *(() if labels is None else (labels,)))}
     if len(lengths) > 1:
         raise HyperGenError(
             "HG604", f"the arrays of {path} have {sorted(lengths)} items", remedy="Give arrays of one length."
         )
+    chosen = few(lengths.pop())
+    inputs = tuple(values[chosen] for values in inputs)
     if labels is None:
-        return thinned(Items(inputs))
-    values, places, counts = torch.unique(labels, return_inverse=True, return_counts=True)
+        return Items(inputs)
+    values, places, counts = torch.unique(labels[chosen], return_inverse=True, return_counts=True)
     if len(values) < 2 or counts.min() < FEWEST:
         raise HyperGenError(
             "HG604",
             f"the smallest of {len(values)} groups in {path} has {int(counts.min())} items",
             remedy=f"Give labels of at least two groups, each with at least {FEWEST} items.",
         )
-    return thinned(Items(inputs, places, tuple(str(int(value)) for value in values)))
-
-
-def thinned(items: Items) -> Items:
-    if len(items) <= LARGEST:
-        return items
-    return items.rows(torch.randperm(len(items), generator=torch.Generator().manual_seed(0))[:LARGEST])
+    return Items(inputs, places, tuple(names[value] if names else str(value) for value in values.tolist()))
 
 
 def read_items(path: Path, name: str | None, inputs: int | None) -> Items:

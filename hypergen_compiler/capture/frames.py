@@ -42,8 +42,8 @@ def is_torch(code: CodeType) -> bool:
 def is_transparent(code: CodeType) -> bool:
     """Whether a frame of this code is no scope: torch, the standard library, HyperGen itself, lambdas.
 
-    A batch normalisation counts its batches and normalises: that is a function, as it is in torch; so are the methods of
-    torch's distributions.
+    A batch normalisation counts its batches and normalises: that is a function, as it is in torch. So are the methods
+    of torch's distributions.
     """
     if code.co_filename == NORMS:
         return code.co_name != "forward"

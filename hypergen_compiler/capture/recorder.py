@@ -235,6 +235,7 @@ class Recorder(TorchFunctionMode):
         for argument in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
             self.name_argument(scope, argument, frame.f_locals.get(argument))
         scope.site = self.written(chain[position + 1 :], scope)
+        scope.called = frames.location(frame.f_back)
         self.scopes[id(frame)] = scope
         self.alive.append(frame)
         return scope

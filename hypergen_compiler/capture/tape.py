@@ -29,7 +29,7 @@ class Scope:
     `outline` has an element for each that a caller can give a name to: its tensors, none for what is no tensor itself.
 
     `path` is the module that the function is a method of, None for a plain function. `site` is where the caller puts
-    the result: the scope that it runs in and the names there.
+    the result: the scope that it runs in and the names there; `called` is the caller's line.
     """
 
     parent: Scope | None = None
@@ -43,6 +43,7 @@ class Scope:
     keys: dict[Any, str] = field(default_factory=dict)
     site: Written | None = None
     code: Any = None
+    called: str | None = None
 
     def inside(self, other: Scope) -> bool:
         scope: Scope | None = self

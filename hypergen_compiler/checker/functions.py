@@ -118,8 +118,11 @@ def agrees(
         if not isinstance(recorded, Const):
             return False
         if place in function.explained:
-            argument, dimension = function.explained[place]
-            return member.arguments[argument].meta["shape"][dimension] == recorded.value
+            argument, dimension, power = function.explained[place]
+            size = member.arguments[argument].meta["shape"][dimension]
+            return (size if power == 1 else size**power) == recorded.value
+        if place in function.inferred:
+            return True  # torch finds the one size that is left out, or fails
         return leaf.key() == recorded.key() or any(place in places for places in function.parameters)
     if leaf in bound:
         return bound[leaf] == recorded

@@ -1,11 +1,8 @@
-"""The user's data: `data.py`, what that reads (`sources.py`, `items.py`, `pictures.py`), and the small datasets that are
-drawn from it (`episodes.py`, `groups.py`, `loader.py`)."""
+"""The user's data: its sources, and the small datasets that training draws from it; each function makes a module."""
 
 from __future__ import annotations
 
 import math
-
-import torch
 
 from hypergen_compiler.emit.batches import is_grouped, is_picture, reads_pictures, source_kinds, token_bytes
 from hypergen_compiler.emit.header import header

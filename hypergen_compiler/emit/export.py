@@ -1,19 +1,27 @@
-"""`export.py`: plain weights for the user's own module."""
+"""`export.py`, plain weights for the user's own module, and what it needs: `mixtures.py` and `batch_norm.py`."""
 
 from __future__ import annotations
 
-from hypergen_compiler.emit.batches import content
+import torch.fx
+
+from hypergen_compiler.emit.batches import batch_names, content, is_picture, loss_arguments, reads_pictures
 from hypergen_compiler.emit.header import header
+from hypergen_compiler.emit.names import identifier
+from hypergen_compiler.emit.objective import unpacked
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
-from hypergen_compiler.program import Program
+from hypergen_compiler.program import Choice, Program
+from hypergen_compiler.recorded_calls import arguments
 
-__all__ = ["export"]
+__all__ = ["batch_norm", "export", "mixtures"]
+
+BATCH_NORM = "torch.nn.functional.batch_norm"
 
 
 def export(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     """The command that turns a run and a dataset into a state_dict."""
+    picture = is_picture(program, plan)
     return render(
         "export.py.j2",
         model=prose(program.model),
@@ -21,4 +29,41 @@ def export(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         header=header(program),
         what=content(plan),
         critic=program.critic is not None,
+        sampler=program.sample is not None,
+        picture=picture,
+        sample_kinds=Code("a .png or .npz" if picture else "an .npz"),
+        batch_norm=has_running_statistics(program),
     )
+
+
+def mixtures(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """What weighs the items of the data, for a part or a mixture of it."""
+    return render("mixtures.py.j2", model=prose(program.model), header=header(program), pictures=reads_pictures(plan))
+
+
+def batch_norm(program: Program, layout: ParameterLayout, plan: Plan) -> str | None:
+    """What estimates running statistics under emitted weights, where the loss keeps some."""
+    if not has_running_statistics(program):
+        return None
+    names = batch_names(plan)
+    return render(
+        "batch_norm.py.j2",
+        model=prose(program.model),
+        header=header(program),
+        loss=identifier(program.loss),
+        unpacked=unpacked(names),
+        arguments=loss_arguments(program, names),
+    )
+
+
+def has_running_statistics(program: Program) -> bool:
+    """Whether the loss updates the running statistics of a batch normalisation."""
+    return any(updates_statistics(node) for graph in program.entry(program.loss).graphs for node in graph.nodes)
+
+
+def updates_statistics(node: torch.fx.Node) -> bool:
+    if node.meta.get("name") != BATCH_NORM:
+        return False
+    given = arguments(node, BATCH_NORM)
+    training = given.get("training", False)
+    return isinstance(given.get("running_mean"), torch.fx.Node) and (training is True or isinstance(training, Choice))

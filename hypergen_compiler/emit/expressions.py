@@ -10,21 +10,24 @@ import torch
 import torch.fx
 
 from hypergen_compiler.emit.flow import AFTER, Flow
-from hypergen_compiler.emit.formulas import PRODUCT, formula
 from hypergen_compiler.emit.literals import literal, tensor_literal
 from hypergen_compiler.emit.locals import Locals
+from hypergen_compiler.emit.numbers import number_expression, progression_expression
 from hypergen_compiler.emit.records import Records, reach
 from hypergen_compiler.emit.weights import needs_file
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.fold import Call, Const, Constant, Weight
 from hypergen_compiler.fold.borders import is_within, relative_steps
 from hypergen_compiler.fold.items import is_const, is_number
+from hypergen_compiler.fold.parameters import CREATING
 from hypergen_compiler.ops import ATOM, Expression, Invocation, parenthesized, print_call
-from hypergen_compiler.ops.expression import UNARY, UNKNOWN, literal_expression
+from hypergen_compiler.ops.expression import UNKNOWN, literal_expression
 from hypergen_compiler.ops.layers import print_rewritten
 from hypergen_compiler.program import Affine, Choice, Extent, Program, Ratio
 
-__all__ = ["Expressions", "extent_expression"]
+__all__ = ["Expressions"]
+
+DEFAULTS = frozenset({"None", "torch.strided"})  # of what makes tensors
 
 
 class Expressions:
@@ -101,6 +104,8 @@ class Expressions:
         with located(where):
             args = [self.argument(argument, leaves) for argument in node.args]
             kwargs = {name: self.argument(argument, leaves) for name, argument in node.kwargs.items()}
+        if node.meta["name"] in CREATING:
+            kwargs = {name: value for name, value in kwargs.items() if value.text not in DEFAULTS}
         call = Invocation(
             node.meta["name"], node.target, args, kwargs, where, self.device, takes_tensors, node.meta["call"].reflected
         )
@@ -173,7 +178,7 @@ class Expressions:
                 return self.power(position, *self.function.explained[position, number])
             if (position, number) in self.function.inferred:
                 return literal_expression(-1)
-            return self.number(leaf)
+            return number_expression(leaf.value, self.size_name)
         if leaf in self.lists and self.flow.loop_at.get(position) is not self.gathered[self.lists[leaf]]:
             return Expression("")  # printed with the whole list
         leaf = self.flow.alias(leaf)
@@ -191,16 +196,7 @@ class Expressions:
         _, column, rest = place
         if column.kind != "index":
             return Expression(reach(column.variable, rest))
-        first, step = rest
-        if isinstance(first, float):
-            start = f"{first} " + ("-" if step < 0 else "+") if first else "-" if step < 0 else ""
-            return Expression(f"{start} {abs(step)} * {column.variable}".lstrip(), 11)
-        scaled = column.variable if abs(step) == 1 else f"{abs(step)} * {column.variable}"
-        if step < 0:
-            return Expression(f"{first} - {scaled}", 11)
-        if first == 0:
-            return Expression(scaled, ATOM if step == 1 else 12)
-        return Expression(f"{scaled} {'+' if first > 0 else '-'} {abs(first)}", 11)
+        return progression_expression(column.variable, *rest)
 
     def power(self, position: int, place: int, dimension: int, power: float) -> Expression:
         size = self.size(position, place, dimension)
@@ -214,32 +210,6 @@ class Expressions:
         if (place, dimension) not in self.sizes:
             self.sizes[place, dimension] = self.locals.claim(f"{name}_size", [(-1, AFTER + 1)])
         return Expression(self.sizes[place, dimension])
-
-    def number(self, leaf: Const) -> Expression:
-        value = leaf.value
-        if isinstance(value, Affine):
-            text = "n" if value.slope == 1 else f"{value.slope} * n"
-            if value.offset:
-                return Expression(f"{text} {'+' if value.offset > 0 else '-'} {abs(value.offset)}", 11)
-            return Expression(text, ATOM if value.slope == 1 else 12)
-        if isinstance(value, Extent):
-            return extent_expression(value, self.size_name)
-        if isinstance(value, Ratio):
-            return Expression(f"{literal(value.numerator)} / n", 12)
-        if isinstance(value, Choice):
-            if value == Choice(True, False):
-                return Expression("training")
-            if value == Choice(False, True):
-                return Expression("not training", 5)
-            return Expression(f"{literal(value.training)} if training else {literal(value.evaluation)}", 1)
-        meant = formula(abs(value)) if isinstance(value, float) else None
-        if meant is None:
-            return literal_expression(value)
-        text, precedence = meant
-        if value > 0:
-            return Expression(text, precedence, value)
-        inner = text if precedence > UNARY or precedence == PRODUCT else f"({text})"
-        return Expression(f"-{inner}", min(precedence, UNARY), value)
 
     def tensor(self, leaf: Any) -> Expression:
         if leaf in self.locals.names:
@@ -265,16 +235,3 @@ def located(where: str | None) -> Iterator[None]:
     except HyperGenError as error:
         place = error.where or where
         raise HyperGenError(error.code, error.what, where=place, remedy=error.remedy) from error
-
-
-def extent_expression(extent: Extent, size: str) -> Expression:
-    """`n * length`, `side // 2`, `length + 1`."""
-    texts = []
-    for (batches, sizes), coefficient in extent.terms:
-        factors = ["n"] * batches + [size] * sizes
-        if abs(coefficient.numerator) != 1 or not factors:
-            factors.insert(0, str(abs(coefficient.numerator)))
-        text = " * ".join(factors) + (f" // {coefficient.denominator}" if coefficient.denominator != 1 else "")
-        texts.append(("- " if coefficient < 0 else "+ " if texts else "") + text)
-    joined = " ".join(texts)
-    return Expression(joined, 11 if len(texts) > 1 else 12 if " " in joined else ATOM)

@@ -157,7 +157,7 @@ class Locals:
         return name
 
     def is_outlived(self, out: Any, position: int) -> bool:
-        """Whether the user gives the name of a value to another while it is still needed, for a skip connection, say."""
+        """Whether the user gives the name of a value to another while it is still needed, as of a skip connection."""
         if out in self.flow.carried or out in self.flow.starts or self.wanted[out] is None:
             return False
         born, end = self.flow.root[position], self.flow.last_use(out, position)
@@ -173,7 +173,8 @@ class Locals:
             position = readers[0][0] if len(readers) == 1 else AFTER
             if position not in self.flow.root:
                 return None
-            reader = self.flow.body[self.flow.root[position]]
+            place = self.flow.root[position]
+            reader = self.flow.body[position if place == AFTER else place]
             if isinstance(reader, Call):
                 return reader.region.scope.arguments.get(out)
             if len(reader.outs) != 1:

@@ -11,7 +11,7 @@ from hypergen_compiler.capture.tape import Scope, Written
 from hypergen_compiler.fold.items import Call, Item, Operation, Region, count_leaves, is_number
 from hypergen_compiler.program import project
 
-__all__ = ["copy_of", "element_of", "helper_name", "is_layer", "layer_name", "operand_name", "written_name"]
+__all__ = ["copy_of", "element_of", "helper_name", "is_layer", "layer_name", "lines_of", "operand_name", "written_name"]
 
 GENERIC = {
     "getitem": "part",
@@ -164,3 +164,16 @@ def layer_name(item: Item) -> str:
     short = name[-2] if name[-1] in ("__get__", "__set__") else name[-1]
     short = short.strip("_")
     return GENERIC.get(short, short)
+
+
+def lines_of(region: Region, item: Item) -> list[str]:
+    """Where in the user's files an item comes from: its own line, and those that call the functions in between."""
+    own = own_scope(region)
+    if isinstance(item, Call):
+        scope, lines = item.region.scope, []
+    else:
+        scope, lines = item.node.meta["scope"], [item.node.meta["where"]]
+    while scope is not None and scope is not own:
+        lines.append(scope.called)
+        scope = scope.parent
+    return [line for line in lines if line is not None]

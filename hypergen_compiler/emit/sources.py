@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from hypergen_compiler.emit.expressions import Expressions
+from hypergen_compiler.emit.numbers import number_expression
 from hypergen_compiler.emit.records import Records, reach
 from hypergen_compiler.fold import Column, Loop
 
@@ -17,7 +18,7 @@ def column_source(expressions: Expressions, loop: Loop, column: Column) -> str:
     if column.kind == "index":
         return f"range({loop.turns})"
     if column.kind == "number":
-        return displayed([expressions.number(leaf).text for leaf in column.values])
+        return displayed([number_expression(leaf.value, expressions.size_name).text for leaf in column.values])
     if column.kind == "value":
         return displayed([expressions.tensor(expressions.flow.alias(leaf)).text for leaf in column.values])
     if isinstance(column.values[0], int):
@@ -42,6 +43,9 @@ def slice_of_tuple(expressions: Expressions, column: Column) -> str:
         start = values[0] if values[0] + 1 < length else ""
         stop = values[-1] - 1 if values[-1] else ""
         return f"{whole}[{start}:{stop}:-1]"
+    if step > 1:
+        stop = values[-1] + 1 if values[-1] + step < length else ""
+        return f"{whole}[{values[0] or ''}:{stop}:{step}]"
     return displayed([reach(column.kind, (*column.prefix, value)) for value in values])
 
 

@@ -1,8 +1,8 @@
-"""What trains: `learner.py`, all that a step changes; `training.py`, a run; their parts; and `train.py`, the command."""
+"""What trains: `learner.py` for a step, `training.py` for a run, the command `train.py`, and what these need."""
 
 from __future__ import annotations
 
-from hypergen_compiler.emit.batches import argument, batch_names, content, is_picture, loss_arguments
+from hypergen_compiler.emit.batches import argument, batch_names, content, is_grouped, is_picture, loss_arguments
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import has_one_matrix, is_long, is_penalised
 from hypergen_compiler.emit.names import identifier
@@ -27,7 +27,6 @@ __all__ = [
     "training",
 ]
 
-SAMPLES = "64"
 SELDOM = 4  # steps from one penalty to the next where sampling is long
 LOOKS, FEW_LOOKS = 20, 4  # at what the weights do with the data, in a run; few where sampling is long
 
@@ -41,6 +40,7 @@ def settings(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         penalised=is_penalised(program, plan),
         together=plan.together,
         usual_every=SELDOM if has_long_sampler(program) else 1,
+        grouped=is_grouped(plan),
     )
 
 
@@ -59,6 +59,7 @@ def learner(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         from_weights=Code(", ".join(sorted(weights, key=str.swapcase))),
         from_processes=Code(", ".join(sorted(shared, key=lambda name: (name.islower(), name)))),
         sharded=sharded,
+        grouped=is_grouped(plan),
         buffers=bool(program.buffers),
         penalised=penalised,
         counted=Code("self.every * " if penalised else ""),
@@ -108,10 +109,13 @@ def dependence(program: Program, layout: ParameterLayout, plan: Plan) -> str | N
     """What measures how far weights depend on the data, where they do at all."""
     if plan.head == "base":
         return None
-    kept, frozen, sampled = layout.conditioned < layout.trained, layout.trained < layout.size, is_penalised(program, plan)
-    depends = " and (offset < CONDITIONED or name in dict(GAINED))" if layout.gains else " and offset < CONDITIONED"
-    if not kept and not layout.gains:
-        depends = " and offset < EMITTED" if frozen else ""
+    sampled = is_penalised(program, plan)
+    if layout.gains:
+        depends = " and (offset < CONDITIONED or name in dict(GAINED))"
+    elif layout.conditioned < layout.trained:
+        depends = " and offset < CONDITIONED"
+    else:
+        depends = " and offset < EMITTED" if layout.trained < layout.size else ""
     names = ["LAYOUT", *(["State", "unpack"] if sampled else [])]
     names += [name for name in ("CONDITIONED", "EMITTED", "GAINED") if name in depends]
     return render(
@@ -156,7 +160,7 @@ def samples(program: Program, layout: ParameterLayout, plan: Plan) -> str | None
         "samples.py.j2",
         header=header(program),
         sample=identifier(program.sample),
-        count=Code(", ".join(argument(value, SAMPLES) for value in sampler.inputs)),
+        count=Code(", ".join(argument(value, "count") for value in sampler.inputs)),
         access=drawn(sampler, plan)[0],
         picture=is_picture(program, plan),
     )
@@ -176,7 +180,7 @@ def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         penalised=is_penalised(program, plan),
         together=plan.together,
         sharded=has_one_matrix(plan),
-        path_data=True,
+        grouped=is_grouped(plan),
     )
 
 

@@ -29,7 +29,7 @@ from hypergen_compiler.evidence.fairness_values import (
     real_values,
 )
 from hypergen_compiler.evidence.groups import Part, pictures, problem
-from hypergen_compiler.evidence.hypernetworks import RECIPES, Recipe, emissions
+from hypergen_compiler.evidence.hypernetworks import LITERAL, MAIN, NO_PENALTY, PARTS, RECIPES, Recipe, emissions
 from hypergen_compiler.evidence.kept import Kept
 from hypergen_compiler.evidence.rivals import conditional, initial, oversampled, tuned
 from hypergen_compiler.evidence.views import At, OfLabels, OfWeights, View
@@ -65,10 +65,11 @@ Found = dict[str, list[Values]]  # of each method, one a seed
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is trained: `seeds`, `steps`, and the recipes for a pair and for all classes, `workers` at a time."""
+    """How much is trained: for a pair and for all classes (`mixed`) the steps and the recipes, `workers` at a time."""
 
     seeds: int
     steps: int
+    mixed_steps: int
     recipes: tuple[Recipe, ...]
     mixed_recipes: tuple[Recipe, ...]
     workers: int = 2
@@ -88,12 +89,13 @@ class Results:
     counts: tuple[int, int]
     seeds: int
     steps: int
+    mixed_steps: int
     of_pair: Found
     of_mixtures: Found
 
 
-QUICK = Effort(2, 300, (RECIPES[0], RECIPES[3], RECIPES[7]), (RECIPES[7],))
-FULL = Effort(4, 2000, RECIPES, (RECIPES[3], RECIPES[4], RECIPES[7]))
+QUICK = Effort(2, 300, 300, (PARTS, NO_PENALTY, MAIN), (MAIN,))
+FULL = Effort(4, 1000, 2000, RECIPES, (NO_PENALTY, LITERAL, MAIN))
 
 
 def measure(
@@ -102,14 +104,16 @@ def measure(
     """The whole experiment, on the digits or a file's pictures. What is done lies in `out` until all is."""
     data, everything = pictures(file)
     name = "fairness" if file is None else f"fairness-{file.stem}"
-    description = f"{VERSION} {data} {pair} {share:g} {effort.seeds} {effort.steps}"
+    description = f"{VERSION} {data} {pair} {share:g} {effort.seeds} {effort.steps} {effort.mixed_steps}"
     kept = Kept(None if out is None else out / f"{name}.partial", description)
     of_pair = measure_pair(data, everything, pair, share, effort, kept, tell)
     of_mixtures = measure_mixtures(data, everything, effort, kept, tell)
     kept.forget()
     labels = problem(data, everything, pair, share, 0).train.labels
     counts = ((labels == 0).sum().item(), (labels == 1).sum().item())
-    return Results(name, data, pair, share, counts, effort.seeds, effort.steps, of_pair, of_mixtures)
+    return Results(
+        name, data, pair, share, counts, effort.seeds, effort.steps, effort.mixed_steps, of_pair, of_mixtures
+    )
 
 
 def measure_pair(
@@ -123,7 +127,7 @@ def measure_pair(
     tell("plain trainings of the pair")
     part = "plain trainings of the pair"
     found |= kept.known(part) or kept.add(part, plain_of_pair(settings, share, effort.steps))
-    return found | hypernetworks(effort.recipes, settings, effort, pair_values, kept, tell)
+    return found | hypernetworks(effort.recipes, settings, effort.steps, effort.workers, pair_values, kept, tell)
 
 
 def measure_mixtures(data: str, everything: Part, effort: Effort, kept: Kept, tell: Progress) -> Found:
@@ -136,8 +140,12 @@ def measure_mixtures(data: str, everything: Part, effort: Effort, kept: Kept, te
     settings = prepared(problems, asked, classifier(problems[0].judge, len(classes)))
     tell("plain trainings on all classes")
     part = "plain trainings on all classes"
-    found: Found = kept.known(part) or kept.add(part, measured(plain(settings, effort.steps), settings, mixed_values))
-    return found | hypernetworks(effort.mixed_recipes, settings, effort, mixed_values, kept, tell)
+    found: Found = kept.known(part) or kept.add(
+        part, measured(plain(settings, effort.mixed_steps), settings, mixed_values)
+    )
+    return found | hypernetworks(
+        effort.mixed_recipes, settings, effort.mixed_steps, effort.workers, mixed_values, kept, tell
+    )
 
 
 def plain_of_pair(settings: Sequence[Setting], share: float, steps: int) -> Found:
@@ -180,13 +188,19 @@ def measured(views: Mapping[str, Sequence[View]], settings: Sequence[Setting], v
 
 
 def hypernetworks(
-    recipes: Sequence[Recipe], settings: Sequence[Setting], effort: Effort, values: Measure, kept: Kept, tell: Progress
+    recipes: Sequence[Recipe],
+    settings: Sequence[Setting],
+    steps: int,
+    count: int,
+    values: Measure,
+    kept: Kept,
+    tell: Progress,
 ) -> Found:
     """Each recipe's values. What is missing is trained in processes of their own, unless there is to be one worker."""
     known = {recipe: kept.known(part_of(recipe, settings)) for recipe in recipes}
     missing = [recipe for recipe in recipes if known[recipe] is None]
-    train = partial(recipe_values, settings=settings, steps=effort.steps, values=values)
-    with workers(min(effort.workers, len(missing))) as mapped:
+    train = partial(recipe_values, settings=settings, steps=steps, values=values)
+    with workers(min(count, len(missing))) as mapped:
         results = mapped(train, missing)
         for recipe in recipes:
             if known[recipe] is None:

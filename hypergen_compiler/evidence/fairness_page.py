@@ -51,7 +51,7 @@ Written by `hypergen experiment fairness`, {{seeds}} seeds (0 to {{last}}), Hype
 one standard error over the seeds. A seed draws its training pictures ({{common}} common and {{rare}} rare ones), its
 validation pictures, the first weights and all noise; the test pictures are the same for all seeds, and nothing was
 chosen by them. The model is a variational autoencoder with one hidden layer of 64 each way. All methods start from the
-same weights, take {{steps}} steps and see 256 pictures in each.
+same weights, take {{steps}} steps, {{mixed_steps}} with all classes, and see 256 pictures in each.
 
 The plain trainings (Adam, cosine schedule) are tuned: rates {{rates}}, and the weights of the best of {CHECKS} steps,
 both by the validation loss at the mixture that is trained for. `{PLAIN}` trains at the data's own mixture;
@@ -90,7 +90,7 @@ def rows(found: Found, columns: Sequence[str]) -> list[tuple[str, dict[str, Meas
 
 def as_values(results: Results) -> dict[str, Any]:
     """All of it for JSON: `knob` is that of the usual recipe, `by_seed` has every value that a mean was taken of."""
-    knob = dict(rows(results.of_pair, KNOB))[MAIN]
+    knob = dict(rows(results.of_pair, KNOB))[MAIN.name]
     tables = {
         "pair": (results.of_pair, PAIR),
         "knobs": (results.of_pair, KNOB),
@@ -102,7 +102,7 @@ def as_values(results: Results) -> dict[str, Any]:
         "rare": results.pair[1],
         "share": results.share,
         "seeds": list(range(results.seeds)),
-        "steps": results.steps,
+        "steps": {"pair": results.steps, "mixtures": results.mixed_steps},
         "versions": {"hypergen": VERSION, "torch": torch.__version__, "python": platform.python_version()},
         "knob": {
             "slope": knob["slope"].mean,
@@ -144,6 +144,7 @@ def introduction(results: Results) -> str:
         common=common,
         rare=rare,
         steps=results.steps,
+        mixed_steps=results.mixed_steps,
         rates=", ".join(f"{rate:g}" for rate in RATES),
     )
 

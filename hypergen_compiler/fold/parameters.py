@@ -15,7 +15,7 @@ from hypergen_compiler.fold.items import Call, Const, Function, Part, Region, We
 from hypergen_compiler.ops.creation import CREATION
 from hypergen_compiler.program import Affine, Choice, Extent, Ratio
 
-__all__ = ["describe_function"]
+__all__ = ["CREATING", "describe_function"]
 
 CREATING = frozenset(f"torch.{name}" for name in CREATION)
 

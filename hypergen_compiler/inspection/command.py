@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.inspection.page import inspection_page
-from hypergen_compiler.inspection.sources import model_files
+from hypergen_compiler.inspection.sources import behind
 from hypergen_compiler.inspection.tree import show_flow, show_modules
 from hypergen_compiler.manifest import edited_files, unknown_files
 from hypergen_compiler.show import section, show_design, show_files
@@ -33,7 +33,8 @@ def inspected(manifest: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any]
 
 def write_page(manifest: Mapping[str, Any], folder: Path, page: Path) -> None:
     """Raises HG501 where the page cannot be written."""
-    text = inspection_page(manifest, texts_of(manifest, folder), model_files(manifest))
+    texts = texts_of(manifest, folder)
+    text = inspection_page(manifest, texts, behind(manifest, texts.get("model.py", "")))
     try:
         page.write_text(text, encoding="utf-8")
     except OSError as error:

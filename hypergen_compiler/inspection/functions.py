@@ -14,13 +14,14 @@ ORIGIN = re.compile(r"\((?P<file>[^()\s]+\.py):(?P<line>\d+)\)\s*$")
 
 @dataclass(frozen=True)
 class Statement:
-    """One simple statement: the variables that it reads and gives, the emitted functions that it calls, its line."""
+    """One simple statement: the variables that it reads and gives, the emitted functions that it calls, its lines."""
 
     text: str
     reads: tuple[str, ...]
     gives: tuple[str, ...]
     calls: tuple[str, ...]
     line: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -82,4 +83,6 @@ def statement(node: ast.stmt, parts: list[ast.AST], names: set[str]) -> Statemen
     gives = dict.fromkeys(name.id for name in used if isinstance(name.ctx, ast.Store))
     calls = [name.id for name in used if isinstance(name.ctx, ast.Load) and name.id in names]
     head = ast.unparse(node).partition("\n")[0]
-    return Statement(head, tuple(reads), tuple(gives), tuple(calls), node.lineno)
+    body = getattr(node, "body", None)
+    end = body[0].lineno - 1 if body else node.end_lineno or node.lineno
+    return Statement(head, tuple(reads), tuple(gives), tuple(calls), node.lineno, max(end, node.lineno))

@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 
 from hypergen_compiler.inspection.functions import Function
 from hypergen_compiler.inspection.highlight import highlighted
+from hypergen_compiler.inspection.lines import Origins
 from hypergen_compiler.inspection.sources import Excerpt
 
 __all__ = ["emitted_listing", "user_listing"]
 
 
-def emitted_listing(path: str, text: str, known: Mapping[str, Function], shown: Sequence[Excerpt]) -> str:
-    """A file of the package; in `model.py` each function leads to the user's lines, where they are shown."""
+def emitted_listing(
+    path: str, text: str, known: Mapping[str, Function], shown: Sequence[Excerpt], lines: Origins
+) -> str:
+    """A file of the package; in `model.py` functions lead to the user's and statements know the user's `lines`."""
     starts = {function.line: function for function in known.values()} if path == "model.py" else {}
     places = {(excerpt.file, excerpt.line) for excerpt in shown}
     rows = []
@@ -24,6 +27,8 @@ def emitted_listing(path: str, text: str, known: Mapping[str, Function], shown: 
             file, origin = function.origin
             link = f' <a class="there" href="#{user_anchor(file, origin)}">{html.escape(file)}:{origin}</a>'
         name = f' id="model.py-{function.name}"' if function is not None else ""
+        if path == "model.py" and number in lines:
+            name += f' data-from="{html.escape(" ".join(lines[number]), quote=True)}"'
         rows.append(row(number, line + link, name))
     return listing(path, f"file-{path}", rows)
 
@@ -35,7 +40,8 @@ def user_listing(excerpt: Excerpt, known: Mapping[str, Function]) -> str:
     rows = []
     for offset, line in enumerate(highlighted(textwrap.dedent(excerpt.text))):
         number = excerpt.first + offset
-        rows.append(row(number, f"{line} {links}" if offset == 0 else line, ""))
+        place = f' data-at="{html.escape(f"{excerpt.file}:{number}", quote=True)}"'
+        rows.append(row(number, f"{line} {links}" if offset == 0 else line, place))
     return listing(f"{excerpt.file}:{excerpt.line}", user_anchor(excerpt.file, excerpt.line), rows)
 
 

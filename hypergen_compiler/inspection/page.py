@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from hypergen_compiler.inspection.buffer import buffer_map
 from hypergen_compiler.inspection.functions import Function, functions
 from hypergen_compiler.inspection.graph import graph
+from hypergen_compiler.inspection.lines import Origins
 from hypergen_compiler.inspection.listing import emitted_listing, user_listing
 from hypergen_compiler.inspection.modules import Module, module_tree
-from hypergen_compiler.inspection.sources import Excerpt, excerpts
-from hypergen_compiler.inspection.style import STYLE
+from hypergen_compiler.inspection.sources import Behind, Excerpt, excerpts
+from hypergen_compiler.inspection.style import SCRIPT, STYLE
 
 __all__ = ["inspection_page"]
 
+VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+OPEN_LEVELS = 2  # of the tree of modules
 
-def inspection_page(manifest: Mapping[str, Any], texts: Mapping[str, str], files: Mapping[str, Path]) -> str:
-    """The page's HTML. `texts` are the package's Python files by path, `files` the user's sources by name.
 
-    Nothing in it is fetched from anywhere, and without `files` the user's own functions are left out.
+def inspection_page(manifest: Mapping[str, Any], texts: Mapping[str, str], source: Behind) -> str:
+    """The page's HTML. `texts` are the package's Python files by path, `source` the model's own.
+
+    Nothing in it is fetched from anywhere, and where the source is not at hand the user's functions are left out.
     """
     known = functions(texts.get("model.py", ""))
-    shown = excerpts([function.origin for function in known.values() if function.origin], files)
+    origins = [function.origin for function in known.values() if function.origin]
+    origins += sorted({place(line) for lines in source.lines.values() for line in lines})
+    shown = excerpts(origins, source.files)
     title = html.escape(f"{manifest['name']}: {manifest['model']}")
     parts = [
         f"<h1>{title}</h1>",
@@ -32,10 +37,17 @@ def inspection_page(manifest: Mapping[str, Any], texts: Mapping[str, str], files
         section("modules", f"<ul>{module_item(module_tree(manifest['model'], manifest['layout']))}</ul>"),
         section("buffer", buffer_map(manifest["layout"])),
         section("entry points", "".join(entry_graphs(manifest, known))),
-        section("sources", sources(texts, known, shown)),
+        section("sources", sources(texts, known, shown, source.lines)),
+        f"<script>{SCRIPT}</script>" if source.lines else "",
     ]
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+    head = f'<meta charset="utf-8">{VIEWPORT}<title>{title}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+
+
+def place(line: str) -> tuple[str, int]:
+    """`file:line` in its parts."""
+    file, _, number = line.rpartition(":")
+    return file, int(number)
 
 
 def section(title: str, content: str) -> str:
@@ -60,14 +72,15 @@ def plan_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def module_item(module: Module) -> str:
+def module_item(module: Module, level: int = 0) -> str:
     kinds = ", ".join(sorted(module.kinds))
     label = f"<b>{html.escape(module.name)}</b> {module.weights:,} {kinds}"
     own = "".join(
         f"<li>{html.escape(name)} {shape} <span class='dim'>{kind}</span></li>" for name, shape, kind in module.tensors
     )
-    below = own + "".join(map(module_item, module.children.values()))
-    return f"<li><details open><summary>{label}</summary><ul>{below}</ul></details></li>"
+    below = own + "".join(module_item(child, level + 1) for child in module.children.values())
+    is_open = " open" if level < OPEN_LEVELS else ""
+    return f"<li><details{is_open}><summary>{label}</summary><ul>{below}</ul></details></li>"
 
 
 def entry_graphs(manifest: Mapping[str, Any], known: Mapping[str, Function]) -> list[str]:
@@ -82,11 +95,13 @@ def entry_graphs(manifest: Mapping[str, Any], known: Mapping[str, Function]) -> 
     ]
 
 
-def sources(texts: Mapping[str, str], known: Mapping[str, Function], shown: Sequence[Excerpt]) -> str:
+def sources(texts: Mapping[str, str], known: Mapping[str, Function], shown: Sequence[Excerpt], lines: Origins) -> str:
     """On the left what was emitted, on the right the user's functions."""
     order = sorted(texts, key=lambda path: (path != "model.py", path))
-    left = "".join(emitted_listing(path, texts[path], known, shown) for path in order)
+    left = "".join(emitted_listing(path, texts[path], known, shown, lines) for path in order)
     right = (
         "".join(user_listing(excerpt, known) for excerpt in shown) or "<p>The model's own source is not at hand.</p>"
     )
-    return f'<div class="beside"><div>{left}</div><div>{right}</div></div>'
+    words = "Point at a line to see where it came from, or what became of it; click to go there and to hold it."
+    hint = f"<p class='dim'>{words}</p>" if lines else ""
+    return f'{hint}<div class="beside"><div>{left}</div><div>{right}</div></div>'

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import ast
 import inspect
+import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.rebuild import rebuild_model
+from torch import nn
 
-__all__ = ["Excerpt", "excerpts", "model_files"]
+from hypergen_compiler.emit.files import emitted_lines
+from hypergen_compiler.errors import HyperGenError, HyperGenWarning, ignore
+from hypergen_compiler.inspection.functions import functions
+from hypergen_compiler.inspection.lines import Origins, lines_behind, scope_files
+from hypergen_compiler.recompile import recompiled
+
+__all__ = ["Behind", "Excerpt", "behind", "excerpts"]
 
 
 @dataclass(frozen=True)
@@ -25,34 +31,61 @@ class Excerpt:
     text: str
 
 
-def model_files(manifest: Mapping[str, Any]) -> dict[str, Path]:
-    """Name to path of the source files of the model's classes; none where it cannot be rebuilt."""
+@dataclass(frozen=True)
+class Behind:
+    """What lies behind a package: the user's `files` by name, and the lines behind those of `model.py`."""
+
+    files: Mapping[str, Path] = field(default_factory=dict)
+    lines: Origins = field(default_factory=dict)
+
+
+def behind(manifest: Mapping[str, Any], text: str) -> Behind:
+    """Compiles the package again to know where each line of `model.py`, whose text is given, came from.
+
+    Nothing is known where that is not possible.
+    """
     try:
-        model = rebuild_model(manifest)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HyperGenWarning)
+            built = recompiled(manifest, ignore)
     except HyperGenError:
-        return {}
-    found: dict[str, Path] = {}
-    for kind in {base for module in model.modules() for base in type(module).__mro__}:
-        try:
-            file = inspect.getsourcefile(kind)
-        except (TypeError, OSError):
-            continue
-        if file is not None and not kind.__module__.startswith("torch."):
-            found[Path(file).name] = Path(file)
-    return found
+        return Behind()
+    found = built.design
+    files = {path.name: path for path in map(source_file, kinds_of(found.model)) if path is not None}
+    recorded = emitted_lines(found.program, found.layout, found.plan, found.together)
+    compiled = functions(built.files.get("model.py", b"").decode())
+    return Behind(scope_files(found.program) | files, lines_behind(functions(text), compiled, recorded))
+
+
+def kinds_of(model: nn.Module) -> set[type]:
+    """The classes of a model's modules, torch's own left out."""
+    kinds = {base for module in model.modules() for base in type(module).__mro__}
+    return {kind for kind in kinds if not kind.__module__.startswith("torch.")}
+
+
+def source_file(kind: type) -> Path | None:
+    try:
+        file = inspect.getsourcefile(kind)
+    except (TypeError, OSError):
+        return None
+    return Path(file) if file is not None else None
 
 
 def excerpts(origins: Iterable[tuple[str, int]], files: Mapping[str, Path]) -> list[Excerpt]:
-    """The functions in which the recorded lines lie, by file and line; lines of no known file are left out."""
-    found = []
-    for file, line in sorted(set(origins)):
+    """The functions in which lines lie, by file and line; lines of no known file are left out.
+
+    Where several lines lie in one function, it is there once, by the first of them that is given.
+    """
+    found, known = [], set()
+    for file, line in dict.fromkeys(origins):
         if file in files:
             text = files[file].read_text(encoding="utf-8")
             node = enclosing(ast.parse(text), line)
-            if node is not None:
+            if node is not None and (file, node.lineno) not in known:
+                known.add((file, node.lineno))
                 lines = text.splitlines()[node.lineno - 1 : node.end_lineno]
                 found.append(Excerpt(file, line, node.lineno, "\n".join(lines) + "\n"))
-    return found
+    return sorted(found, key=lambda excerpt: (excerpt.file, excerpt.line))
 
 
 def enclosing(tree: ast.Module, line: int) -> ast.FunctionDef | ast.AsyncFunctionDef | None:

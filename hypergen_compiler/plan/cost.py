@@ -1,4 +1,4 @@
-"""What a training step of a hypernetwork costs: bytes held at its peak, and bytes moved through memory.
+"""What a training step of a hypernetwork costs: bytes held at its peak, bytes moved through memory, and small calls.
 
 A step is that of the emitted training loop without the penalty: EPISODES datasets of ITEMS items each.
 """
@@ -10,21 +10,25 @@ import math
 import torch.fx
 
 from hypergen_compiler.layout import ParameterLayout
-from hypergen_compiler.plan.heads import BYTES, HIDDEN, Candidate
+from hypergen_compiler.plan.heads import BYTES, HIDDEN, Candidate, is_matrix
 from hypergen_compiler.program import Affine, Dimension, Extent, Program
 
-__all__ = ["EPISODES", "ITEMS", "activation_bytes", "moved_bytes", "peak_bytes"]
+__all__ = ["EPISODES", "ITEMS", "activation_bytes", "moved_bytes", "peak_bytes", "small_calls"]
 
 EPISODES, ITEMS = 4, 64
-VALUE_AND_MOMENTS = 12  # bytes of a parameter while there is no gradient
+GRADIENT, AVERAGE = 4, 4  # bytes of a parameter: its gradient, within BYTES, and its moving average, on top
 # What a step moves for each parameter: emission reads 4 bytes, backward writes 4, clipping reads 8 and writes 4, Adam
-# reads 16 and writes 12.
-MOVED_PER_PARAMETER = 48
+# reads 16 and writes 12, the average reads 8 and writes 4.
+MOVED_PER_PARAMETER = 60
 # What it moves for each emitted element of a dataset: product, sum with the base, gradient, their gathering.
 MOVED_PER_ELEMENT = 40
 # How often what a matrix with gains makes goes through memory: scaling reads and writes it; backward reads the gradient
 # twice and the result once, writes both products, and reads one to sum it up.
 PASSES_OF_GAINS = 8
+# Small calls on top of the model's own, each with its backward pass: reading datasets, emission, clipping and Adam, and
+# for every tensor its views and their gradients. In a pass that datasets share a small tensor also meets its batch.
+CALLS_APART, PER_TENSOR = 90, 12
+CALLS_TOGETHER, PER_SMALL, PER_GAIN = 200, 9, 4
 # Calls whose backward pass needs neither their inputs nor their output, those that need their output, and those that
 # keep a further tensor of their input's size: a mask, or logarithms.
 FORGETFUL = frozenset(
@@ -46,15 +50,16 @@ def peak_bytes(program: Program, layout: ParameterLayout, option: Candidate) -> 
     hidden = EPISODES * HIDDEN * -(-option.conditioned // option.chunk) * itemsize if option.chunk else 0
     kept = activation_bytes(program, ITEMS) + gained_bytes(program, layout, option, ITEMS)
     kept += normed_bytes(program, ITEMS) if option.together else 0
-    forward = VALUE_AND_MOMENTS * parameters + emitted + hidden + EPISODES * kept
-    backward = BYTES * parameters + 2 * emitted
+    forward = (BYTES + AVERAGE - GRADIENT) * parameters + emitted + hidden + EPISODES * kept
+    backward = (BYTES + AVERAGE) * parameters + 2 * emitted
     return fixed + max(forward, backward)
 
 
 def normed_bytes(program: Program, items: int) -> int:
-    """Bytes that batch normalisation by datasets keeps on top: its input and its result, laid out by datasets."""
+    """Bytes that batch normalisation by datasets takes for a while: results of the datasets beside the joined one, in
+    the forward pass, and their gradients in the backward pass."""
     nodes = program.entry(program.loss).graph.nodes
-    return sum(2 * node_bytes(node, items) for node in nodes if name_of(node) == "batch_norm")
+    return max((2 * node_bytes(node, items) for node in nodes if name_of(node) == "batch_norm"), default=0)
 
 
 def buffer_bytes(layout: ParameterLayout, option: Candidate) -> int:
@@ -72,6 +77,15 @@ def moved_bytes(program: Program, layout: ParameterLayout, option: Candidate) ->
     """Bytes that a step reads and writes on top of the model's own work."""
     emission = MOVED_PER_PARAMETER * option.all_parameters + MOVED_PER_ELEMENT * emitted_elements(layout, option)
     return emission + PASSES_OF_GAINS * EPISODES * gained_bytes(program, layout, option, ITEMS)
+
+
+def small_calls(layout: ParameterLayout, option: Candidate) -> int:
+    """How many small calls a step makes on top of the model's own work; in a small model they take most of the time."""
+    if not option.together:
+        return CALLS_APART + PER_TENSOR * len(layout.slots)
+    small = sum(slot.conditioned and not is_matrix(slot) for slot in layout.slots)
+    gained = sum(slot.gain is not None for slot in layout.slots) if option.head == "gains" else 0
+    return CALLS_TOGETHER + PER_SMALL * small + PER_GAIN * gained
 
 
 def gained_bytes(program: Program, layout: ParameterLayout, option: Candidate, items: int) -> int:

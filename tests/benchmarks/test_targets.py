@@ -103,6 +103,7 @@ def test_a_rival_that_fails_is_a_row_that_says_so():
 def test_package_and_rival_are_measured_beside_the_plain_model(compiled):
     target, package = compiled("conv_vae")
     cell = Cell(target, 2, 3, penalty=True)
+    assert cell.steps == 2
     rows = measure(cell, [head_entry(cell, Job(Head("default"), "conv_vae"), package.path)], 0.0)
     assert [row.name for row in rows] == ["plain", f"default ({package.manifest['plan']['head']})"]
     assert rows[1].speed.low <= rows[1].speed.median <= rows[1].speed.high
@@ -156,7 +157,8 @@ def test_cells_are_of_equal_samples_and_slow_samplers_are_timed_once():
 def test_heavy_rivals_are_timed_with_one_dataset_and_torchhyper_with_both_kinds_of_adam():
     one, eight = list(cells(TARGETS["gpt"], True))
     heavy = [rival for rival in RIVALS if rival.copies > 50]
-    assert len(rival_entries(one, WEIGHTS["gpt"], heavy)) == len(heavy) + 1
+    assert len(rival_entries(one, WEIGHTS["gpt"], heavy)) == len(heavy)
+    assert len(rival_entries(next(cells(TARGETS["conv_vae"], True)), 100, heavy)) == len(heavy) + 1
     assert rival_entries(eight, WEIGHTS["gpt"], heavy) == []
 
 

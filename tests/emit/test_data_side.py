@@ -34,12 +34,17 @@ def test_bytes_become_levels_and_axes_fit(tmp_path):
         assert y.tolist() == [0, 1, 2] and y.dtype == torch.int64
 
 
+@pytest.fixture
+def all_are_large(monkeypatch):
+    """Every file is read row by row, as large ones are."""
+    for part in [module(case, name) for case in CASES for name in ("data", "sources")]:
+        monkeypatch.setattr(part, "LARGE", 0)
+
+
 @pytest.fixture(params=["in memory", "from disk"])
-def size(request, monkeypatch):
-    """Small files are read at once, large ones row by row; here all count as large."""
+def size(request):
     if request.param == "from disk":
-        for part in [module(case, name) for case in CASES for name in ("data", "sources")]:
-            monkeypatch.setattr(part, "LARGE", 0)
+        request.getfixturevalue("all_are_large")
     return request.param
 
 
@@ -101,6 +106,11 @@ def test_texts_become_rows_of_tokens(tmp_path, size):
     (tmp_path / "data.txt").write_text("short")
     with pytest.raises(SystemExit, match=r"uint8 \[5\]; expected `tokens` int64 \[n, 6\]"):
         read("tokens", tmp_path / "data.txt")
+
+
+def test_a_folder_is_no_text(tmp_path):
+    with pytest.raises(SystemExit, match=r"cannot be read: expected \.npz, \.npy, .*\.txt, \.bin or module:function"):
+        read("tokens", tmp_path)
 
 
 def write_pictures(folder, names: list[str], side: int = 8, mode: str = "L") -> None:
@@ -264,17 +274,81 @@ def test_what_cannot_be_read_is_said(tmp_path, name):
         read("vectors", tmp_path / name)
 
 
+# --- drawing small datasets
+
+LABELS = torch.arange(1000) % 4
+
+
+def labelled():
+    return module("vectors", "data").Data((LABELS.float().unsqueeze(1).expand(-1, 4),), LABELS)
+
+
+def episodes(data, case: str = "vectors", **options):
+    return module(case, "episodes").Episodes(data, size=64, seed=0, **options)
+
+
+def spreads(source) -> list[float]:
+    """How much the share of zeros varies, over datasets at the data's own mixture and over random ones."""
+    steps = [[part if isinstance(part, Tensor) else part[0] for part in source.step(3)] for _ in range(50)]
+    shares = torch.tensor([[(part.flatten(1)[:, 0] == 0).float().mean() for part in step] for step in steps])
+    return shares.std(0).tolist()
+
+
+def equal(one, other) -> bool:
+    return len(one) == len(other) and all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+
+
 def test_episodes_mix_the_labels_and_keep_one_at_the_own_mixture():
-    labels = torch.arange(1000) % 4
-    data = module("vectors", "data").Data((labels.float().unsqueeze(1).expand(-1, 4),), labels)
-    source = module("vectors", "episodes").Episodes(data, size=64, seed=0)
-    shares = []
-    for own, *mixed in (source.step(3) for _ in range(50)):
-        assert len(mixed) == 2
-        shares.append([(part[:, 0] == 0).float().mean() for part in (own, *mixed)])
-    spread = torch.tensor(shares).std(0)
-    assert spread[0] < 0.1 < 0.2 < spread[1:].min()
+    own, *mixed = spreads(episodes(labelled()))
+    assert len(mixed) == 2 and own < 0.1 < 0.2 < min(mixed)
+
+
+@pytest.mark.parametrize("case", ["labelled", "tokens"])
+def test_without_labels_groups_of_similar_items_are_mixed(case):
+    images = (LABELS / 4).view(-1, 1, 1, 1) + 0.05 * torch.rand(1000, 1, 8, 8) * (LABELS > 0).view(-1, 1, 1, 1)
+    inputs = {"labelled": (images, LABELS * 0), "tokens": (LABELS.unsqueeze(1).expand(-1, 6),)}[case]
+    data = module(case, "data").Data(inputs)
+    find_groups = module(case, "groups").find_groups
+    found = find_groups(data, 4, seed=0)
+    assert len({*zip(found.tolist(), LABELS.tolist(), strict=True)}) == 4
+    assert torch.equal(found, find_groups(data, 4, seed=0))
+    own, *mixed = spreads(episodes(data, case, groups=4))
+    assert own < 0.1 < 0.2 < min(mixed)
+    assert max(spreads(episodes(data, case, groups=0))) < 0.1
+    few = module(case, "data").Data(tuple(values[:39] for values in inputs))
+    assert find_groups(few, 4, seed=0) is None
+
+
+def test_the_state_of_the_generator_decides_what_comes():
+    source = episodes(labelled())
+    source.step(2)
     state = source.generator.get_state()
     expected = source.step(2)
     source.generator.set_state(state)
-    assert all(torch.equal(one, other) for one, other in zip(expected, source.step(2), strict=True))
+    assert equal(source.step(2), expected)
+
+
+def test_workers_read_what_would_be_read_without(tmp_path, all_are_large):
+    np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).normal(size=(200, 4)), labels=np.arange(200) % 4)
+    data = module("vectors", "data").read_data(tmp_path / "data.npz")
+    alone, helped = episodes(data), episodes(data, workers=2)
+    torch.manual_seed(0)
+    noise = torch.get_rng_state()
+    takes = [lambda source: [source.plain(30)]] * 3 + [lambda source: [source.mixture()]] * 5
+    for take in [*takes, *[lambda source: source.step(3)] * 4]:
+        assert equal(take(helped), take(alone))
+        assert torch.equal(helped.generator.get_state(), alone.generator.get_state())
+    assert torch.equal(torch.get_rng_state(), noise)
+
+    resumed = episodes(data, workers=1)
+    resumed.generator.set_state(helped.generator.get_state())
+    for source in (resumed, helped):
+        source.step(2)
+    assert equal(resumed.step(3), helped.step(3)) and not isinstance(data.inputs[0], Tensor)
+
+
+def test_what_a_worker_cannot_read_ends_the_program(tmp_path, all_are_large):
+    np.save(tmp_path / "data.npy", np.full((200, 4), np.nan))
+    source = episodes(module("vectors", "data").read_data(tmp_path / "data.npy"), workers=1)
+    with pytest.raises(SystemExit, match=r"data\.npy: array `x` holds values that are not finite"):
+        source.plain(10)

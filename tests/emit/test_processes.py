@@ -151,7 +151,7 @@ def test_columns_that_do_not_divide_are_padded(folder, monkeypatch, width):
 
 
 def test_a_batch_that_does_not_divide_is_refused(folder, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("low_rank.training"), "count", lambda: 5)
+    monkeypatch.setattr(importlib.import_module("low_rank.learner"), "count", lambda: 5)
     with pytest.raises(SystemExit, match="--batch 12 does not divide among 5 processes: take a multiple of 5"):
         training("low_rank", folder)
 

@@ -1,0 +1,109 @@
+"""Mutants of a module: its text with one small mistake each, such as `<` for `<=` or a statement left out."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = ["Mutant", "mutants"]
+
+SWAPS: dict[type[ast.AST], type[ast.AST]] = {
+    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
+    ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.Add: ast.Sub, ast.Sub: ast.Add,
+    ast.Mult: ast.FloorDiv, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult,
+    ast.And: ast.Or, ast.Or: ast.And, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr,
+}  # fmt: skip
+SILENT = ("HyperGenError", "frozenset")  # whose texts are prose, or names that a table lists
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One mistake: the module's text with it, its line, and what became of what."""
+
+    text: str
+    line: int
+    what: str
+
+
+def mutants(text: str) -> Iterator[Mutant]:
+    """Every mutant of a module, in the order of its text; docstrings, annotations and messages are left alone."""
+    tree = ast.parse(text)
+    for node, change in list(changes(tree)):
+        mutated = copy.deepcopy(tree)
+        place = next(other for one, other in zip(ast.walk(tree), ast.walk(mutated), strict=True) if one is node)
+        change(place)
+        yield Mutant(ast.unparse(ast.fix_missing_locations(mutated)), node.lineno, described(node, place))
+
+
+def described(before: ast.AST, after: ast.AST) -> str:
+    one, other = (" ".join(ast.unparse(node).split()) for node in (before, after))
+    return f"{one[:80]} -> {other[:80]}"
+
+
+def changes(node: ast.AST, inside: str = "") -> Iterator[tuple[ast.AST, object]]:
+    """Each node that a mistake can be made in, and a function that makes it in a copy."""
+    for name, value in ast.iter_fields(node):
+        if name in ("annotation", "returns", "decorator_list", "names"):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST) and not is_prose(child) and not is_table_of_names(child):
+                yield from own_changes(child)
+                yield from changes(child)
+
+
+def is_prose(node: ast.AST) -> bool:
+    """A docstring, or a refusal's text."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return True
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SILENT
+
+
+def is_table_of_names(node: ast.AST) -> bool:
+    return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
+
+
+def own_changes(node: ast.AST) -> Iterator[tuple[ast.AST, object]]:
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
+        yield node, swap_first_operator
+    elif isinstance(node, ast.BinOp | ast.BoolOp) and type(node.op) in SWAPS:
+        yield node, swap_operator
+    elif isinstance(node, ast.Constant) and isinstance(node.value, bool | int | str):
+        yield node, change_constant
+    elif isinstance(node, ast.Return) and node.value is not None:
+        yield node, return_none
+    elif isinstance(node, ast.If | ast.IfExp):
+        yield node, invert
+    elif isinstance(node, ast.comprehension) and node.ifs:
+        pass  # has no line of its own: its condition is mutated instead
+    elif isinstance(node, ast.Expr | ast.AugAssign):
+        yield node, leave_out
+
+
+def swap_first_operator(node: ast.Compare) -> None:
+    node.ops[0] = SWAPS[type(node.ops[0])]()
+
+
+def swap_operator(node: ast.BinOp | ast.BoolOp) -> None:
+    node.op = SWAPS[type(node.op)]()
+
+
+def change_constant(node: ast.Constant) -> None:
+    if isinstance(node.value, bool):
+        node.value = not node.value
+    else:
+        node.value = node.value + 1 if isinstance(node.value, int) else f"{node.value}_"
+
+
+def return_none(node: ast.Return) -> None:
+    node.value = ast.Constant(None)
+
+
+def invert(node: ast.If | ast.IfExp) -> None:
+    node.test = ast.UnaryOp(ast.Not(), node.test)
+
+
+def leave_out(node: ast.Expr | ast.AugAssign) -> None:
+    """Turns the statement into one that does nothing."""
+    node.__class__ = ast.Pass

@@ -1,0 +1,66 @@
+"""Numbers as expressions: literals, formulas, and what follows the batch, a second size, the mode or a loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypergen_compiler.emit.formulas import PRODUCT, formula
+from hypergen_compiler.emit.literals import literal
+from hypergen_compiler.ops import ATOM, Expression
+from hypergen_compiler.ops.expression import UNARY, literal_expression
+from hypergen_compiler.program import Affine, Choice, Extent, Ratio
+
+__all__ = ["extent_expression", "number_expression", "progression_expression"]
+
+
+def number_expression(value: Any, size_name: str) -> Expression:
+    """A number as the user would write it: plain, following the batch or a second size, or depending on the mode."""
+    if isinstance(value, Affine):
+        text = "n" if value.slope == 1 else f"{value.slope} * n"
+        if value.offset:
+            return Expression(f"{text} {'+' if value.offset > 0 else '-'} {abs(value.offset)}", 11)
+        return Expression(text, ATOM if value.slope == 1 else 12)
+    if isinstance(value, Extent):
+        return extent_expression(value, size_name)
+    if isinstance(value, Ratio):
+        return Expression(f"{literal(value.numerator)} / n", 12)
+    if isinstance(value, Choice):
+        if value == Choice(True, False):
+            return Expression("training")
+        if value == Choice(False, True):
+            return Expression("not training", 5)
+        return Expression(f"{literal(value.training)} if training else {literal(value.evaluation)}", 1)
+    meant = formula(abs(value)) if isinstance(value, float) else None
+    if meant is None:
+        return literal_expression(value)
+    text, precedence = meant
+    if value > 0:
+        return Expression(text, precedence, value)
+    inner = text if precedence > UNARY or precedence == PRODUCT else f"({text})"
+    return Expression(f"-{inner}", min(precedence, UNARY), value)
+
+
+def extent_expression(extent: Extent, size: str) -> Expression:
+    """`n * length`, `side // 2`, `length + 1`."""
+    texts = []
+    for (batches, sizes), coefficient in extent.terms:
+        factors = ["n"] * batches + [size] * sizes
+        if abs(coefficient.numerator) != 1 or not factors:
+            factors.insert(0, str(abs(coefficient.numerator)))
+        text = " * ".join(factors) + (f" // {coefficient.denominator}" if coefficient.denominator != 1 else "")
+        texts.append(("- " if coefficient < 0 else "+ " if texts else "") + text)
+    joined = " ".join(texts)
+    return Expression(joined, 11 if len(texts) > 1 else 12 if " " in joined else ATOM)
+
+
+def progression_expression(variable: str, first: float, step: float) -> Expression:
+    """`first + step * variable`, as short as it goes."""
+    if isinstance(first, float):
+        start = f"{first} " + ("-" if step < 0 else "+") if first else "-" if step < 0 else ""
+        return Expression(f"{start} {abs(step)} * {variable}".lstrip(), 11)
+    scaled = variable if abs(step) == 1 else f"{abs(step)} * {variable}"
+    if step < 0:
+        return Expression(f"{first} - {scaled}", 11)
+    if first == 0:
+        return Expression(scaled, ATOM if step == 1 else 12)
+    return Expression(f"{scaled} {'+' if first > 0 else '-'} {abs(first)}", 11)

@@ -20,7 +20,8 @@ import numpy  # noqa: F401, imported once here and not in each of the forked pro
 import pytest
 import torch
 
-from benchmarks.mutants import Mutant, mutants
+from benchmarks import mutants
+from benchmarks.mutants import Mutant
 
 __all__ = ["GROUPS", "Group", "Tried", "sample", "try_all"]
 
@@ -59,15 +60,19 @@ class Tried:
 
 
 def sample(count: int, seed: int) -> list[tuple[str, str, Mutant]]:
-    """Mutants of each group, as many as its share of all, spread evenly at random."""
+    """Mutants of all groups' modules, each as likely as any other."""
     everything = [
-        (name, path.relative_to(ROOT).as_posix(), mutant)
+        (name, path, number)
         for name, group in GROUPS.items()
         for pattern in group.modules
         for path in sorted((ROOT / "hypergen_compiler").glob(pattern))
-        for mutant in mutants(path.read_text())
+        for number in range(mutants.count(path.read_text()))
     ]
-    return random.Random(seed).sample(everything, min(count, len(everything)))
+    chosen = random.Random(seed).sample(everything, min(count, len(everything)))
+    return [
+        (name, path.relative_to(ROOT).as_posix(), mutants.mutant(path.read_text(), number))
+        for name, path, number in chosen
+    ]
 
 
 def try_all(chosen: list[tuple[str, str, Mutant]]) -> list[Tried]:

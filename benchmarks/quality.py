@@ -26,7 +26,7 @@ import hypergen_compiler as hypergen
 from benchmarks.quality_page import Row, page, plain_row, row
 from benchmarks.quality_runs import Run, step_ratio, train_head, train_plain
 from benchmarks.quality_tasks import TASKS, Digits
-from hypergen_compiler.pipeline import Request, design
+from hypergen_compiler.design import Request, design
 
 __all__ = ["main"]
 

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hypergen_compiler import cli, publish, recompile, update
-from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.pipeline import ignore, publish_build
+from hypergen_compiler.errors import HyperGenError, ignore
+from hypergen_compiler.pipeline import publish_build
 from hypergen_compiler.recompile import read_folder
 
 from .children import give_up_rights, in_child, limit_files

@@ -57,8 +57,9 @@ def within(folder: Path) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def build_net(home) -> Callable[..., Build]:
     """Compiles the model in memory."""
+    from hypergen_compiler.errors import ignore
     from hypergen_compiler.origin import Origin
-    from hypergen_compiler.pipeline import build, ignore
+    from hypergen_compiler.pipeline import build
     from hypergen_compiler.request import request
 
     def build_net(name: str = "net", **options) -> Build:

@@ -11,12 +11,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A folder with a zoo.py (see benchmarks/zoo.py); its models' packages are installed with the extra `zoo`.
 ZOO ?= ../shared/zoo
 
-.PHONY: help demo test lint format generated docs zoo readability bench clean
+.PHONY: help demo test test-torch lint format generated docs zoo readability bench mutation scorecard clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       compile, train and sample a bundled model; under five minutes, results in demo/"
 	@echo "make test       lint and every test"
+	@echo "make test-torch VERSION=2.6.0  the tests that depend on torch, with another version in .venv-torch-VERSION"
 	@echo "make lint       ruff check and ruff format --check"
 	@echo "make format     let ruff fix and format the sources"
 	@echo "make generated  recompile the bundled models into generated/"
@@ -25,6 +26,8 @@ help:
 	@echo "make readability  count how the packages of the bundled models and of ZOO=FOLDER read, in docs/readability.md"
 	@echo "make bench      time packages against other libraries and the plain model, and rewrite docs/benchmarks.md;"
 	@echo "                QUICK=1 for a few minutes instead of many, with the page in build/"
+	@echo "make mutation   make small mistakes in the compiler and count those that tests notice; takes long"
+	@echo "make scorecard  measure how hard HyperGen is to break, and write docs/hardness.md; takes long"
 	@echo "make clean      remove what make made"
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -37,6 +40,16 @@ demo: $(INSTALLED)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Committed output and times are those of the pinned torch. Its own constraints leave torch out.
+TORCH_TESTS ?= tests/capture tests/causes tests/emit tests/fold tests/ops tests/recipes tests/owning tests/test_verify.py
+test-torch:
+	$(if $(VERSION),,$(error name a version of torch, such as VERSION=2.6.0))
+	$(PYTHON) -m venv .venv-torch-$(VERSION)
+	grep -v '^torch==' constraints.txt > .venv-torch-$(VERSION)/constraints.txt
+	PIP_CONSTRAINT=$(CURDIR)/.venv-torch-$(VERSION)/constraints.txt \
+		.venv-torch-$(VERSION)/bin/python -m pip install --quiet torch==$(VERSION) --editable '.[dev]'
+	.venv-torch-$(VERSION)/bin/python -m pytest -n 2 --dist worksteal $(TORCH_TESTS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
@@ -73,5 +86,11 @@ bench: .venv/rivals
 	mkdir -p build
 	$(BIN)/python -m benchmarks.speed $(if $(QUICK),--quick --out build,--out docs)
 
+mutation: $(INSTALLED)
+	$(BIN)/python -m benchmarks.mutation
+
+scorecard: $(INSTALLED)
+	$(BIN)/python -m benchmarks.scorecard
+
 clean:
-	rm -rf .venv demo build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-torch-* demo build dist .pytest_cache .ruff_cache .hypothesis

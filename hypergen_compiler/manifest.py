@@ -18,6 +18,7 @@ from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.gains import matrices
 from hypergen_compiler.interrupted import put_back
 from hypergen_compiler.layout import Slot, matching
+from hypergen_compiler.manifest_form import PACKAGE_API, is_manifest
 from hypergen_compiler.origin import Origin, as_setting, describe_options, relative
 from hypergen_compiler.program import Affine, Dimension, Entry, Input
 from hypergen_compiler.recipes import describe
@@ -43,7 +44,6 @@ __all__ = [
 
 MANIFEST = "hypergen.json"
 BASE = "hypergen.base.tar.bz2"  # the texts as they were written, see pristine.py
-PACKAGE_API = 1
 IGNORED = ("__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache")  # what tools leave in a folder of sources
 
 
@@ -172,10 +172,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     put_back(Path(os.path.realpath(folder)))
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
-        understood = manifest["package_api"] == PACKAGE_API and isinstance(manifest["files"], dict)
-    except (OSError, ValueError, KeyError, TypeError):
-        understood, manifest = False, {}
-    if not understood:
+    except (OSError, ValueError, RecursionError):
+        manifest = None
+    if not is_manifest(manifest):
         raise HyperGenError(
             "HG504",
             f"{folder.name or folder} holds no {MANIFEST} that HyperGen {VERSION} understands",

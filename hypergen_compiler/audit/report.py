@@ -99,11 +99,9 @@ def findings(audit: Audit) -> Iterator[str]:
         f"{real.frechet:.3g}; {own.recall:.0%} of real items have generated ones around, {real.recall:.0%} real ones."
     )
     absorbed = [group for group in audit.groups if group.kept < ABSORBED]
-    for group in absorbed:
-        yield (
-            f"Group {group.name} is absorbed: {group.read:.1%} of real items are read as it, and {group.generated:.1%} "
-            f"± {group.generated_error:.1%} of generated ones."
-        )
+    if absorbed:
+        groups = [f"{group.name} ({group.generated:.1%} generated, {group.read:.1%} real)" for group in absorbed]
+        yield f"Absorbed, with less than half of what is read in real items: {', '.join(groups)}."
     if audit.groups and not absorbed:
         least = min(audit.groups, key=lambda group: group.kept)
         yield f"No group is absorbed; {least.name} keeps least of its share, {least.kept:.0%}."

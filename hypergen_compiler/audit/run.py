@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,39 +26,50 @@ def is_run(folder: Path) -> bool:
     return any((folder / name).is_file() for name in CHECKPOINTS)
 
 
+class Opened(NamedTuple):
+    """A package, its manifest, and what training made of it."""
+
+    module: ModuleType
+    manifest: dict[str, Any]
+    hypernetwork: Any
+    state: Any
+
+
 def run_of_package(folder: Path, package: Path | None, data: Path, labels: str | None) -> tuple[Subject, Items]:
     """The hypernetwork of a run's checkpoint, under the weights that it emits for the data.
 
-    Raises HG701 where no package, or more than one, fits the checkpoint, HG702 where the data do not fit the package.
+    Raises HG701 where no package, or more than one, fits the checkpoint, HG702 where the data do not fit the package or
+    it has no sampler.
     """
-    module, hypernetwork, state = opened(folder, package)
+    module, manifest, hypernetwork, state = opened(folder, package)
+    if manifest["sample"] is None:
+        raise HyperGenError("HG702", f"{module.__name__} has no sampler", remedy="Compile the model with one.")
     items = items_of(module, data, labels)
-    model, weights, export = part(module, "model"), part(module, "weights"), part(module, "export")
+    weights, own_data, export = part(module, "weights"), part(module, "data"), part(module, "export")
+    loss, draw = (getattr(part(module, "model"), manifest[name]) for name in ("loss", "sample"))
 
     @torch.no_grad()
     def emit(inputs: tuple[Tensor, ...]) -> Tensor:
-        return export.emit_for(hypernetwork, part(module, "data").Data(inputs, None))
+        return export.emit_for(hypernetwork, own_data.Data(inputs, None))
 
     @torch.no_grad()
     def sample(flat: Tensor, n: int) -> Tensor:
-        return model.sample(weights.unpack(flat), state, n)
+        return draw(weights.unpack(flat), state, n)
 
     flat = emit(items.inputs)
     subject = Subject(
         f"{folder.name} of {module.__name__}",
         "run",
         lambda n: sample(flat, n),
-        lambda *inputs: model.loss(weights.unpack(flat), state, *inputs),
+        lambda *inputs: loss(weights.unpack(flat), state, *inputs),
         Reader(emit, sample),
     )
-    if not hasattr(model, "sample"):
-        raise HyperGenError("HG702", f"{module.__name__} has no sampler", remedy="Compile the model with one.")
     tried(subject, items, data)
     return subject, items
 
 
-def opened(folder: Path, package: Path | None) -> tuple[ModuleType, Any, Any]:
-    """The package, the trained hypernetwork and the state of a checkpoint."""
+def opened(folder: Path, package: Path | None) -> Opened:
+    """What fits a run's checkpoint: the package that is named, or the only one nearby."""
     fitting, reasons = [], []
     for place in candidates(folder) if package is None else [package]:
         manifest = read_manifest(place)
@@ -72,18 +83,14 @@ def opened(folder: Path, package: Path | None) -> tuple[ModuleType, Any, Any]:
             hypernetwork.load_state_dict(content["hypernetwork"])
             hypernetwork.load_state_dict(content.get("ema", {}), strict=False)  # as the package exports it
             state.load_state_dict(content.get("state", {}))
-            fitting.append((place, module, hypernetwork.eval(), state.eval()))
+            fitting.append((place, Opened(module, manifest, hypernetwork.eval(), state.eval())))
         except (RuntimeError, KeyError) as error:
             reasons.append(f"{place}: {' '.join(str(error).split())}")
     if len(fitting) != 1:
-        names = ", ".join(str(place) for place, *_ in fitting)
-        what = (
-            f"{names} all fit its checkpoint"
-            if fitting
-            else f"no package fits its checkpoint{', '.join(['', *reasons])}"
-        )
+        names = ", ".join(str(place) for place, _ in fitting)
+        what = f"{names} fit its checkpoint" if fitting else "; ".join(["no package fits its checkpoint", *reasons])
         raise HyperGenError("HG701", f"{folder}: {what}", remedy="Name the folder of its package with --package.")
-    return fitting[0][1:]
+    return fitting[0][1]
 
 
 def forget(name: str) -> None:

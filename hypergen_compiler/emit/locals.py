@@ -173,7 +173,8 @@ class Locals:
             position = readers[0][0] if len(readers) == 1 else AFTER
             if position not in self.flow.root:
                 return None
-            reader = self.flow.body[self.flow.root[position]]
+            place = self.flow.root[position]
+            reader = self.flow.body[position if place == AFTER else place]
             if isinstance(reader, Call):
                 return reader.region.scope.arguments.get(out)
             if len(reader.outs) != 1:

@@ -43,7 +43,7 @@ def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         space=plan.space,
         statistical=weights and plan.statistical,
         unit=Code(unit),
-        unit_shape=Code("[..., d]" if weights and plan.statistical else "[d]"),
+        unit_shape=Code("[..., d]" if weights and plan.statistical else "[d]" if weights else "[]"),
         divisor=Code(f"{unit}.unsqueeze(-2)" if weights and plan.statistical else unit),
         differentiable=bool(sampler and sampler.differentiable and not weights and not is_long(sampler)),
         from_statistics=samples_from_statistics(program),

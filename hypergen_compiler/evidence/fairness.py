@@ -29,7 +29,7 @@ from hypergen_compiler.evidence.fairness_values import (
     real_values,
 )
 from hypergen_compiler.evidence.groups import Part, pictures, problem
-from hypergen_compiler.evidence.hypernetworks import RECIPES, Recipe, emissions
+from hypergen_compiler.evidence.hypernetworks import LITERAL, MAIN, NO_PENALTY, PARTS, RECIPES, Recipe, emissions
 from hypergen_compiler.evidence.kept import Kept
 from hypergen_compiler.evidence.rivals import conditional, initial, oversampled, tuned
 from hypergen_compiler.evidence.views import At, OfLabels, OfWeights, View
@@ -94,8 +94,8 @@ class Results:
     of_mixtures: Found
 
 
-QUICK = Effort(2, 300, 300, (RECIPES[0], RECIPES[3], RECIPES[7]), (RECIPES[7],))
-FULL = Effort(4, 1000, 2000, RECIPES, (RECIPES[3], RECIPES[4], RECIPES[7]))
+QUICK = Effort(2, 300, 300, (PARTS, NO_PENALTY, MAIN), (MAIN,))
+FULL = Effort(4, 1000, 2000, RECIPES, (NO_PENALTY, LITERAL, MAIN))
 
 
 def measure(

@@ -90,7 +90,7 @@ def rows(found: Found, columns: Sequence[str]) -> list[tuple[str, dict[str, Meas
 
 def as_values(results: Results) -> dict[str, Any]:
     """All of it for JSON: `knob` is that of the usual recipe, `by_seed` has every value that a mean was taken of."""
-    knob = dict(rows(results.of_pair, KNOB))[MAIN]
+    knob = dict(rows(results.of_pair, KNOB))[MAIN.name]
     tables = {
         "pair": (results.of_pair, PAIR),
         "knobs": (results.of_pair, KNOB),

@@ -12,7 +12,7 @@ from hypergen_compiler.evidence.measures import deviation
 
 __all__ = ["draw"]
 
-SHOWN = {REAL: "0.6", PLAIN: "tab:red", LADDER: "tab:orange", NO_PENALTY: "tab:cyan", MAIN: "tab:blue"}
+SHOWN = {REAL: "0.6", PLAIN: "tab:red", LADDER: "tab:orange", NO_PENALTY.name: "tab:cyan", MAIN.name: "tab:blue"}
 
 
 def draw(path: Path, found: Found) -> None:

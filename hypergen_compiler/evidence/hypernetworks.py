@@ -13,32 +13,34 @@ from hypergen_compiler.evidence.packages import compiled, trained
 from hypergen_compiler.evidence.plain import Stacked, stacked
 from hypergen_compiler.evidence.rivals import initial
 
-__all__ = ["MAIN", "NO_PENALTY", "RECIPES", "Recipe", "emissions"]
+__all__ = ["LITERAL", "MAIN", "NO_PENALTY", "PARTS", "RECIPES", "Recipe", "emissions"]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a hypernetwork is trained: with a penalty, and on mixtures of the groups or without `episodes`.
+    """How a hypernetwork is trained: with a penalty, and what the small datasets of a step are `episodes` of.
 
-    Without them the small datasets of a step are random parts of the data, which is all that a single dataset allows.
+    They are mixtures of the labels, or of clusters that are found without labels, or random parts of the data.
     """
 
     name: str
     penalty: str
-    episodes: bool
+    episodes: str
 
 
+HEAD = "gains"
 RECIPES = (
-    Recipe("hypernetwork, no episodes, no penalty", "none", False),
-    Recipe("hypernetwork, no episodes, literal penalty", "literal", False),
-    Recipe("hypernetwork, no episodes, unbiased penalty", "unbiased", False),
-    Recipe("hypernetwork, episodes, no penalty", "none", True),
-    Recipe("hypernetwork, episodes, literal penalty", "literal", True),
-    Recipe("hypernetwork, episodes, mean penalty", "mean", True),
-    Recipe("hypernetwork, episodes, lagrangian penalty", "lagrangian", True),
-    Recipe("hypernetwork, episodes, unbiased penalty", "unbiased", True),
+    Recipe("hypernetwork, no episodes, no penalty", "none", "parts"),
+    Recipe("hypernetwork, no episodes, literal penalty", "literal", "parts"),
+    Recipe("hypernetwork, no episodes, unbiased penalty", "unbiased", "parts"),
+    Recipe("hypernetwork, episodes of clusters, unbiased penalty", "unbiased", "clusters"),
+    Recipe("hypernetwork, episodes, no penalty", "none", "labels"),
+    Recipe("hypernetwork, episodes, literal penalty", "literal", "labels"),
+    Recipe("hypernetwork, episodes, mean penalty", "mean", "labels"),
+    Recipe("hypernetwork, episodes, lagrangian penalty", "lagrangian", "labels"),
+    Recipe("hypernetwork, episodes, unbiased penalty", "unbiased", "labels"),
 )
-NO_PENALTY, MAIN = RECIPES[3].name, RECIPES[7].name  # the second is what a package does by default
+PARTS, LITERAL, NO_PENALTY, MAIN = RECIPES[0], RECIPES[5], RECIPES[4], RECIPES[8]  # the last is the usual one
 
 
 def emissions(recipe: Recipe, problems: Sequence[Problem], asked: Tensor, steps: int) -> Iterator[Stacked]:
@@ -46,11 +48,12 @@ def emissions(recipe: Recipe, problems: Sequence[Problem], asked: Tensor, steps:
     the training pictures as they are, then those for the same pictures weighted to each of the shares [k, groups].
     """
     side = problems[0].side
-    with compiled(initial(problems[0], 0), example(side), penalty=recipe.penalty) as package:
+    with compiled(initial(problems[0], 0), example(side), head=HEAD, penalty=recipe.penalty) as package:
         for seed, problem in enumerate(problems):
             train = problem.train
             start = package.weights.pack(initial(problem, seed).state_dict())
-            labels = train.labels if recipe.episodes else None
+            single = torch.zeros_like(train.labels)
+            labels = {"labels": train.labels, "clusters": None, "parts": single}[recipe.episodes]
             run = trained(package, (train.images,), labels, start=start, steps=steps, seed=seed)
             mixtures = torch.cat([problem.shares.unsqueeze(0), asked])
             flats = [run.emit(train.images, weights=weights) for weights in train.weights(mixtures)]

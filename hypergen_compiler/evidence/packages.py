@@ -31,23 +31,19 @@ def compiled(model: nn.Module, example: Callable[[int], tuple[Tensor, ...]], **c
 
 @dataclass(frozen=True)
 class Run:
-    """A trained hypernetwork of a package, with the state, the model's buffers, that its training left."""
+    """A trained hypernetwork of a package, and the state, the model's buffers, that its training left.
+
+    It is the moving average of what was trained, where there is one, as in what the package exports.
+    """
 
     package: ModuleType
     hypernetwork: nn.Module
     state: nn.Module
 
-    @torch.no_grad()
     def emit(self, *inputs: Tensor, weights: Tensor | None = None) -> Tensor:
         """The model's weights for a dataset, -> [SIZE]; `weights` [n] tell how much each of its rows counts."""
-        encoder = self.hypernetwork.encoder
-        features = encoder.features(*inputs)
-        if weights is None:
-            return self.hypernetwork.emit(encoder(features))
-        shares = (weights / weights.sum()).unsqueeze(1)
-        mean = (shares * features).sum(0)
-        pooled = torch.cat([mean, (shares * (features - mean).square()).sum(0)])
-        return self.hypernetwork.emit(encoder.out(pooled - encoder.usual))
+        shares = None if weights is None else weights / weights.sum()
+        return self.package.export.emit_for(self.hypernetwork, self.package.data.Data(inputs), shares)
 
     @torch.no_grad()
     def sample(self, flat: Tensor, n: int) -> Any:
@@ -76,7 +72,8 @@ def trained(
     training = package.training
     trainer = training.Trainer(package.data.Data(inputs, labels), training.Settings(**settings))
     if start is not None:
-        trainer.hypernetwork.load_state_dict(package.hypernetwork.Hypernetwork(start).state_dict())
+        for hypernetwork in filter(None, (trainer.hypernetwork, trainer.averaged)):
+            hypernetwork.load_state_dict(package.hypernetwork.Hypernetwork(start).state_dict())
     while trainer.step < trainer.settings.steps:
         trainer.advance()
     return Run(package, (trainer.averaged or trainer.hypernetwork).eval(), trainer.state.eval())

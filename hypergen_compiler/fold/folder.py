@@ -116,7 +116,7 @@ def mark_functions(region: Region, inlined: set[Any], keys: dict[int, Any]) -> N
     for item in region.items:
         if isinstance(item, Region):
             mark_functions(item, inlined, keys)
-    calls = sum(1 for _ in region.nodes())
+    calls = sum(not node.meta.get("neutral") for node in region.nodes())
     wrapper = len(region.items) == 1 and isinstance(region.items[0], Region)
     large = calls > SMALL_FUNCTION or (calls == SMALL_FUNCTION and not is_foreign_helper(region))
     kept = (

@@ -145,6 +145,11 @@ class Operation:
     def iteration(self) -> Iteration | None:
         return self.node.meta["call"].iteration
 
+    @property
+    def neutral(self) -> bool:
+        """Whether the only result is what the first leaf is."""
+        return self.node.meta.get("neutral", False)
+
 
 @dataclass(eq=False)
 class Call:
@@ -164,6 +169,10 @@ class Call:
     def grad(self) -> bool:
         return self.region.grad
 
+    @property
+    def neutral(self) -> bool:
+        return False
+
 
 Item = Operation | Call
 
@@ -174,8 +183,8 @@ class Function:
 
     `parameters` are groups of places (item, leaf) whose numbers differ between members and become arguments;
     `explained` are places whose number is always `arguments[a].shape[d] ** power`, `inferred` sizes that the
-    others imply. The batch size and the second free size are read from an argument's shape (`batch_from`, `size_from`), or
-    taken as arguments where none shows them; so is the device of a function that makes tensors from nothing.
+    others imply. The batch size and the second free size are read from an argument's shape (`batch_from`, `size_from`),
+    or taken as arguments where none shows them; so is the device of a function that makes tensors from nothing.
     """
 
     members: list[Region]

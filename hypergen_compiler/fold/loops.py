@@ -144,14 +144,15 @@ def worthwhile(period: int, count: int, calls: bool) -> bool:
 
 def saved_lines(loop: Loop) -> int:
     """Statements that a loop saves, less the lines of its head: what is listed one by one takes a line each."""
-    listed = sum(column.kind in ("number", "value") or not is_indexed(column) for column in loop.columns)
-    head = 1 + (listed if listed < 2 else listed + 2)
-    return loop.period * (loop.count - 1) - (head if listed else 0)
+    listed = sum(not is_indexed(column) for column in loop.columns)
+    head = listed if listed < 2 else listed + 3  # several do not fit into one line
+    head += any(column.kind == "value" for column in loop.columns)  # what the user's own loop has no list of
+    return loop.period * (loop.count - 1) - head
 
 
 def is_indexed(column: Column) -> bool:
     """Whether a column runs over a range, or over elements of a tuple."""
-    return column.kind == "index" or isinstance(column.values[0], int)
+    return column.kind == "index" or (column.kind in ("w", "state") and isinstance(column.values[0], int))
 
 
 def repetitions(body: Sequence[Item], start: int, period: int) -> int:

@@ -108,6 +108,11 @@ def test_texts_become_rows_of_tokens(tmp_path, size):
         read("tokens", tmp_path / "data.txt")
 
 
+def test_a_folder_is_no_text(tmp_path):
+    with pytest.raises(SystemExit, match=r"cannot be read: expected \.npz, \.npy, .*\.txt, \.bin or module:function"):
+        read("tokens", tmp_path)
+
+
 def write_pictures(folder, names: list[str], side: int = 8, mode: str = "L") -> None:
     images = pytest.importorskip("PIL.Image")
     for i, name in enumerate(names):

@@ -172,6 +172,22 @@ def test_scalars_of_one_sign_are_in_units_of_themselves(packages):
     torch.testing.assert_close(found, torch.tensor([[1.0, 2.0], [1.0, 4.0], [1.0, 0.15]]))
 
 
+def test_embeddings_are_in_one_unit_however_little_a_coordinate_varies(packages):
+    """In units of its own, a coordinate in which datasets are alike would outweigh all others."""
+    name = packages("line", "unbiased", "embedding")
+    objective, state = module(name, "objective").objective, module(name, "weights").State()
+    torch.manual_seed(3)
+    hypernetwork = module(name, "hypernetwork").Hypernetwork()
+    with torch.no_grad():
+        hypernetwork.encoder.out.weight[0] *= 1e-3
+    datasets = [torch.randn(6, 2, dtype=torch.float64) + shift for shift in (-1.0, 0.0, 1.0)]
+    embeddings = torch.stack([hypernetwork.embed(dataset) for dataset in datasets]).detach()
+    first = objective(hypernetwork, state, *datasets, strength=1.0).penalty
+    usual = embeddings.float().var(0).mean().sqrt()
+    assert hypernetwork.embedding_spread.item() == pytest.approx(0.95 + 0.05 * usual.item(), rel=1e-5)
+    assert first.isfinite()
+
+
 def test_the_multiplier_grows_by_the_mean_residual(packages):
     found = module(packages("spread", "lagrangian", "weights"), "objective")
     multiplier, real = torch.zeros(2), torch.tensor([[1.0, 2.0], [1.0, 2.0]])

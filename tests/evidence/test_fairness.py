@@ -12,7 +12,7 @@ from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.evidence import fairness
 from hypergen_compiler.evidence.fairness_page import as_values, page, write
 from hypergen_compiler.evidence.groups import Part, pictures, problem
-from hypergen_compiler.evidence.hypernetworks import MAIN, RECIPES
+from hypergen_compiler.evidence.hypernetworks import MAIN
 from hypergen_compiler.evidence.kept import Kept
 from hypergen_compiler.evidence.plain import Jobs, fitted, stacked
 
@@ -77,7 +77,7 @@ def test_what_was_interrupted_goes_on(tmp_path):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    effort = fairness.Effort(2, 24, 24, (RECIPES[7],), (), workers=1)
+    effort = fairness.Effort(2, 24, 24, (MAIN,), (), workers=1)
     everything = some((60, 60, 60))
     everything.images.add_(0.1 * torch.rand(everything.images.shape, generator=torch.Generator().manual_seed(0)))
     kept = Kept(None, "")
@@ -106,4 +106,4 @@ def test_results_are_written(results, tmp_path):
     assert values == json.loads(json.dumps(as_values(results)))
     assert (tmp_path / "new" / "fairness.png").read_bytes().startswith(b"\x89PNG")
     text = page(results)
-    assert text.count(f"| {MAIN} |") == 2 and "0 against 1 in some" in text
+    assert text.count(f"| {MAIN.name} |") == 2 and "0 against 1 in some" in text

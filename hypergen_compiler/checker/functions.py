@@ -18,7 +18,8 @@ from hypergen_compiler.checker.violations import Violation
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold import Call, Const, Folded, Function, Operation, Part, Region, Weight
 from hypergen_compiler.fold.borders import is_within, relative_steps
-from hypergen_compiler.fold.items import Item, Leaf, is_call, walk
+from hypergen_compiler.fold.items import Item
+from hypergen_compiler.fold.leaves import Leaf, is_call, walk
 from hypergen_compiler.program import Affine, Program
 
 __all__ = ["check_functions"]

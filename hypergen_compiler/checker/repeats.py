@@ -9,7 +9,7 @@ from hypergen_compiler.checker.violations import Violation
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold import Column, Const, Loop, Part, Region, Weight, plan_loops
 from hypergen_compiler.fold.borders import is_within, relative_steps
-from hypergen_compiler.fold.items import Leaf
+from hypergen_compiler.fold.leaves import Leaf
 
 __all__ = ["check_loops"]
 

@@ -11,20 +11,25 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A folder with a zoo.py (see benchmarks/zoo.py); its models' packages are installed with the extra `zoo`.
 ZOO ?= ../shared/zoo
 
-.PHONY: help demo test lint format generated docs zoo readability bench clean
+.PHONY: help demo test test-torch lint format generated docs site zoo readability bench fuzz mutation scorecard clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       compile, train and sample a bundled model; under five minutes, results in demo/"
 	@echo "make test       lint and every test"
+	@echo "make test-torch VERSION=2.6.0  the tests that depend on torch, with another version in .venv-torch-VERSION"
 	@echo "make lint       ruff check and ruff format --check"
 	@echo "make format     let ruff fix and format the sources"
 	@echo "make generated  recompile the bundled models into generated/"
 	@echo "make docs       rewrite the tables in docs/ that come from the sources"
+	@echo "make site       build the pages of docs/ as a site in build/site"
 	@echo "make zoo        compile the bundled models and those of ZOO=FOLDER, and rewrite docs/zoo.md; some minutes"
 	@echo "make readability  count how the packages of the bundled models and of ZOO=FOLDER read, in docs/readability.md"
 	@echo "make bench      time packages against other libraries and the plain model, and rewrite docs/benchmarks.md;"
 	@echo "                QUICK=1 for a few minutes instead of many, with the page in build/"
+	@echo "make fuzz       compile and verify N=1000 generated programs and as many models of hostile names; FIRST=0"
+	@echo "make mutation   make small mistakes in the compiler and count those that tests notice; takes long"
+	@echo "make scorecard  measure how hard HyperGen is to break, and write docs/hardness.md; takes long"
 	@echo "make clean      remove what make made"
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -37,6 +42,16 @@ demo: $(INSTALLED)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Committed output and times are those of the pinned torch. Its own constraints leave torch out.
+TORCH_TESTS ?= tests/capture tests/causes tests/emit tests/fold tests/ops tests/recipes tests/owning tests/test_verify.py
+test-torch:
+	$(if $(VERSION),,$(error name a version of torch, such as VERSION=2.6.0))
+	$(PYTHON) -m venv .venv-torch-$(VERSION)
+	grep -v '^torch==' constraints.txt > .venv-torch-$(VERSION)/constraints.txt
+	PIP_CONSTRAINT=$(CURDIR)/.venv-torch-$(VERSION)/constraints.txt \
+		.venv-torch-$(VERSION)/bin/python -m pip install --quiet torch==$(VERSION) --editable '.[dev]'
+	.venv-torch-$(VERSION)/bin/python -m pytest -n 2 --dist worksteal $(TORCH_TESTS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
@@ -51,6 +66,9 @@ generated: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/python -m hypergen_compiler.documentation docs
+
+site: $(INSTALLED)
+	$(BIN)/python -m mkdocs build --strict
 
 # denoising-diffusion-pytorch asks for torchvision, whose builds must match torch's; it is used without.
 .venv/zoo: $(INSTALLED)
@@ -73,5 +91,16 @@ bench: .venv/rivals
 	mkdir -p build
 	$(BIN)/python -m benchmarks.speed $(if $(QUICK),--quick --out build,--out docs)
 
+N ?= 1000
+FIRST ?= 0
+fuzz: $(INSTALLED)
+	$(BIN)/python -m fuzzing --programs $(N) --hostile $(N) --first $(FIRST)
+
+mutation: $(INSTALLED)
+	$(BIN)/python -m benchmarks.mutation
+
+scorecard: $(INSTALLED)
+	$(BIN)/python -m benchmarks.scorecard
+
 clean:
-	rm -rf .venv demo build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-torch-* demo build dist .pytest_cache .ruff_cache .hypothesis

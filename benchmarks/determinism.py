@@ -24,10 +24,11 @@ import torch
 
 from benchmarks.zoo import zoo_entries
 from benchmarks.zoo_entries import ZooEntry
+from hypergen_compiler.design import Request
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.examples.catalogue import BUNDLED
 from hypergen_compiler.origin import Origin
-from hypergen_compiler.pipeline import Request, build
+from hypergen_compiler.pipeline import build
 from hypergen_compiler.request import request
 
 __all__ = ["Compared", "compare", "pythons"]

@@ -19,8 +19,8 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 import hypergen_compiler as hypergen
+from hypergen_compiler.design import Design, Request, alternatives, design
 from hypergen_compiler.examples import ConvVAE, CouplingFlow, SmallGPT
-from hypergen_compiler.pipeline import Design, Request, alternatives, design
 from hypergen_compiler.plan.alternatives import Alternative
 from hypergen_compiler.plan.cost import EPISODES, ITEMS
 from hypergen_compiler.plan.encoder import POOLED

@@ -26,12 +26,13 @@ import hypergen_compiler as hypergen
 from benchmarks.quality_page import Row, page, plain_row, row
 from benchmarks.quality_runs import Run, step_ratio, train_head, train_plain
 from benchmarks.quality_tasks import TASKS, Digits
-from hypergen_compiler.pipeline import Request, design
+from hypergen_compiler.design import Request, design
 
 __all__ = ["main"]
 
 RATES = (1e-3, 3e-3, 1e-2)
 LENGTHS = (1, 2, 4)  # of the plain model's trainings, times a head's steps; the longest only for slow heads
+LEARNING = "model weights layers hypernetwork objective learner optimizer settings episodes".split()  # files
 SECONDS = 10.0  # for a ratio of steps
 
 
@@ -96,8 +97,8 @@ def compiled(name: str, data: Path | None, scratch: Path) -> dict[str, Path]:
 
 
 def fingerprint(folder: Path) -> str:
-    """Of the code of a package, which with the seed decides what is learned."""
-    texts = [path.read_bytes() for path in sorted(folder.glob("*.py")) if not path.name.startswith("test_")]
+    """Of the code of a package that with the seed decides what is learned."""
+    texts = [(folder / f"{part}.py").read_bytes() for part in LEARNING if (folder / f"{part}.py").exists()]
     return hashlib.sha256(b"".join(texts)).hexdigest()[:12]
 
 

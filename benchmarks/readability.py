@@ -25,7 +25,8 @@ from benchmarks.readability_page import page
 from benchmarks.zoo import zoo_entries
 from benchmarks.zoo_entries import ZooEntry, bundled_entries
 from benchmarks.zoo_rows import recorded_functions
-from hypergen_compiler.pipeline import Request, build
+from hypergen_compiler.design import Request
+from hypergen_compiler.pipeline import build
 
 __all__ = ["ReadRow", "read"]
 

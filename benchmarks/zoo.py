@@ -18,6 +18,7 @@ os.environ.setdefault("TQDM_DISABLE", "1")  # samplers' own progress bars
 import torch
 
 from benchmarks.zoo_entries import ZooEntry, bundled_entries, case_entry
+from benchmarks.zoo_large import plan_large
 from benchmarks.zoo_page import page
 from benchmarks.zoo_rows import measure
 
@@ -46,7 +47,7 @@ def main() -> int:
         if options.only in entry.name:
             rows.append(measure(entry))
             print(f"{entry.name}: {rows[-1].result}, {rows[-1].seconds:.1f} s", file=sys.stderr, flush=True)
-    text = page(rows)
+    text = page(rows, None if options.only else plan_large())
     if options.out is not None and found:
         options.out.write_text(text)
     else:

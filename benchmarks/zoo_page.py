@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
+from benchmarks.zoo_large import Large
 from benchmarks.zoo_rows import Row
 from hypergen_compiler.ops import registered
 from hypergen_compiler.version import VERSION
@@ -38,9 +39,11 @@ HEAD = """\
 |---|---|---|---|---|---|---|---|"""
 
 
-def page(rows: Sequence[Row]) -> str:
-    """Introduction, versions, table, a summary and the notes of the rows that have any."""
+def page(rows: Sequence[Row], large: Large | None = None) -> str:
+    """Introduction, versions, table, a summary, the large model, and the notes of the rows that have any."""
     parts = [INTRODUCTION, versions(rows), f"{HEAD}\n" + "\n".join(map(table_row, rows)) + "\n", summary(rows)]
+    if large:
+        parts.append(large_model(large))
     notes = [f"- {row.name}: {escaped(note)}" for row in rows for note in row.notes]
     if notes:
         parts.append("## Notes\n\n" + "\n".join(notes) + "\n")
@@ -72,6 +75,15 @@ def summary(rows: Sequence[Row]) -> str:
         text += f". Emitted lines for a line of the model: median {statistics.median(ratios):.2f}"
         text += f", largest {max(ratios):.2f}"
     return f"{text}.\n"
+
+
+def large_model(large: Large) -> str:
+    return (
+        "## A large model\n\n"
+        f"A decoder-only transformer of {large.weights:,} weights in {large.tensors} tensors, on torch's meta device, "
+        f"so without values: `hypergen.plan` recorded its loss and chose the head {large.head} of rank {large.rank}, "
+        f"{large.parameters:,} parameters, in {large.seconds:.1f} s of processor time.\n"
+    )
 
 
 CALLS = """\

@@ -10,10 +10,11 @@ from typing import Any
 from torch import nn
 
 from hypergen_compiler.capture.warm import warmed
-from hypergen_compiler.errors import HyperGenError, Progress
+from hypergen_compiler.design import Request, design
+from hypergen_compiler.errors import HyperGenError, Progress, ignore
 from hypergen_compiler.manifest import edited_files, read_manifest
 from hypergen_compiler.package import Package
-from hypergen_compiler.pipeline import Request, design, ignore, package_name, publish
+from hypergen_compiler.pipeline import package_name, publish
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.rebuild import completed, example_of, points_of, rebuild_model
 from hypergen_compiler.recipes import Recipe, with_critic

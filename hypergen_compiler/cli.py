@@ -143,9 +143,10 @@ def plan_command(
     with reported():
         from rich.console import Group
 
+        from hypergen_compiler.design import alternatives, design
         from hypergen_compiler.manifest import describe_package
         from hypergen_compiler.origin import Origin
-        from hypergen_compiler.pipeline import alternatives, design, package_name
+        from hypergen_compiler.pipeline import package_name
         from hypergen_compiler.plan.alternatives import reason
         from hypergen_compiler.request import request
         from hypergen_compiler.show import show_alternatives, show_design

@@ -83,3 +83,7 @@ class HyperGenWarning(UserWarning):
 
 
 Progress = Callable[[str], None]
+
+
+def ignore(message: str) -> None:
+    """Progress that nobody watches."""

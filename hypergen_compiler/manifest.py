@@ -17,16 +17,16 @@ import torch
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.gains import matrices
 from hypergen_compiler.interrupted import put_back
-from hypergen_compiler.layout import ParameterLayout, Slot, matching
+from hypergen_compiler.layout import Slot, matching
+from hypergen_compiler.manifest_form import PACKAGE_API, is_manifest
 from hypergen_compiler.origin import Origin, as_setting, describe_options, relative
-from hypergen_compiler.plan import Plan
-from hypergen_compiler.program import Affine, Dimension, Entry, Input, Program
+from hypergen_compiler.program import Affine, Dimension, Entry, Input
 from hypergen_compiler.recipes import describe
-from hypergen_compiler.together import run_together
 from hypergen_compiler.version import VERSION
 
 if TYPE_CHECKING:
     from hypergen_compiler.capture.entry import EntryPoint
+    from hypergen_compiler.design import Design
     from hypergen_compiler.recipe_entries import RecipeEntries
 
 __all__ = [
@@ -44,21 +44,14 @@ __all__ = [
 
 MANIFEST = "hypergen.json"
 BASE = "hypergen.base.tar.bz2"  # the texts as they were written, see pristine.py
-PACKAGE_API = 1
 IGNORED = ("__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache")  # what tools leave in a folder of sources
 
 
 def describe_package(
-    program: Program,
-    layout: ParameterLayout,
-    plan: Plan,
-    points: Sequence[EntryPoint],
-    origin: Origin,
-    formatter: str | None,
-    files: Mapping[str, bytes],
-    recipe: RecipeEntries | None = None,
+    found: Design, origin: Origin, formatter: str | None, files: Mapping[str, bytes]
 ) -> dict[str, Any]:
     """The manifest as plain JSON values: no time, no absolute path, nothing that differs between two equal compiles."""
+    program, layout, plan, points, recipe = found.program, found.layout, found.plan, found.points, found.recipe
     methods = {point.name: point.method for point in points}
     return {
         "hypergen": VERSION,
@@ -85,7 +78,7 @@ def describe_package(
             "slots": [describe_slot(slot) for slot in layout.slots],
         }
         | ({} if layout.critic is None else {"critic": layout.critic})
-        | (describe_gains(program, layout, plan) if layout.gains else {}),
+        | (describe_gains(found) if layout.gains else {}),
         "files": {path: digest(content) for path, content in files.items()},
     }
 
@@ -96,11 +89,10 @@ def describe_slot(slot: Slot) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name != "gain" or value is not None}
 
 
-def describe_gains(program: Program, layout: ParameterLayout, plan: Plan) -> dict[str, Any]:
+def describe_gains(found: Design) -> dict[str, Any]:
     """How many gains there are, and why which matrices have none."""
-    wanted = matrices(program, matching(program, plan.keep))
-    reasons = run_together(program, wanted).reasons
-    return {"gains": layout.gains, "without_gain": {name: reasons[name] for name in reasons if name in wanted}}
+    wanted, reasons = matrices(found.program, matching(found.program, found.plan.keep)), found.together.reasons
+    return {"gains": found.layout.gains, "without_gain": {name: reasons[name] for name in reasons if name in wanted}}
 
 
 def describe_recipe(recipe: RecipeEntries, points: Sequence[EntryPoint]) -> dict[str, Any]:
@@ -180,10 +172,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     put_back(Path(os.path.realpath(folder)))
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
-        understood = manifest["package_api"] == PACKAGE_API and isinstance(manifest["files"], dict)
-    except (OSError, ValueError, KeyError, TypeError):
-        understood, manifest = False, {}
-    if not understood:
+    except (OSError, ValueError, RecursionError):
+        manifest = None
+    if not is_manifest(manifest):
         raise HyperGenError(
             "HG504",
             f"{folder.name or folder} holds no {MANIFEST} that HyperGen {VERSION} understands",

@@ -92,7 +92,8 @@ def targets_in(text: str) -> tuple[Target, ...]:
 def tables_in(text: str) -> dict[str, Any]:
     """What a pyproject.toml holds below `[tool.hypergen]`, unchecked. Raises HG108 if it is no TOML."""
     try:
-        tables = tomllib.loads(text).get("tool", {}).get("hypergen", {})
+        tool = tomllib.loads(text).get("tool")
+        tables = tool.get("hypergen", {}) if isinstance(tool, dict) else {}
     except tomllib.TOMLDecodeError as error:
         remedy = "Correct this line."
         raise HyperGenError("HG108", f"{PROJECT} is no TOML: {error}", where=PROJECT, remedy=remedy) from None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from hypergen_compiler.design import Request
 from hypergen_compiler.errors import Progress
 from hypergen_compiler.example import count_inputs, resolve_example
 from hypergen_compiler.origin import Origin
-from hypergen_compiler.pipeline import Request
 from hypergen_compiler.recipes import choose
 from hypergen_compiler.source import resolve_model
 

@@ -79,7 +79,12 @@ def show_entries(manifest: Mapping[str, Any]) -> Table:
         )
         outputs = ", ".join(map(shape_text, entry["outputs"]))
         row(
-            table, " ".join([name, *(f"({r})" for r in roles)]), inputs, outputs, entry["method"] or "", entry["origin"]
+            table,
+            " ".join([name, *(f"({r})" for r in roles)]),
+            inputs,
+            outputs,
+            entry["method"] or "",
+            entry["origin"] or "",
         )
     return table
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import hypergen_compiler as hypergen
-from hypergen_compiler import HyperGenError, HyperGenWarning, pipeline
+from hypergen_compiler import HyperGenError, HyperGenWarning, design, pipeline
 from hypergen_compiler.manifest import MANIFEST
 
 
@@ -212,7 +212,7 @@ class TestRefusals:
             hypergen.compile(Lossless(), items, out=tmp_path / "small", sample=None)
 
     def test_an_unusable_folder_is_refused_before_anything_is_recorded(self, damaged, monkeypatch):
-        monkeypatch.setattr(pipeline, "capture", None)
+        monkeypatch.setattr(design, "capture", None)
         (damaged / "model.py").write_text("")
         with pytest.raises(HyperGenError, match="HG503"):
             hypergen.compile(made(), items, out=damaged)
@@ -223,7 +223,7 @@ class TestRefusals:
         def fail(*arguments, **options):
             raise failure
 
-        monkeypatch.setattr(pipeline, stage, fail)
+        monkeypatch.setattr(design if stage == "capture" else pipeline, stage, fail)
         with pytest.raises(failure):
             hypergen.compile(made(), items, out=damaged)
         assert [path.name for path in damaged.parent.iterdir()] == ["small"]

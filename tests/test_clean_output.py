@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from hypergen_compiler.errors import ignore
 from hypergen_compiler.examples.catalogue import BUNDLED
 from hypergen_compiler.origin import Origin
-from hypergen_compiler.pipeline import build, ignore
+from hypergen_compiler.pipeline import build
 from hypergen_compiler.request import request
 
 GENERATED = Path(__file__).parent.parent / "generated"

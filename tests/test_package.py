@@ -34,11 +34,13 @@ from hypergen_compiler.program import Affine
 from hypergen_compiler.publish import check_target, staged, swap_in
 from hypergen_compiler.rebuild import dimension, example_of, setting
 
+COMMITTED = Path(__file__).parent.parent / "generated" / "conv_vae" / MANIFEST
+
 
 def files(text: str) -> dict[str, bytes]:
     sources = {"__init__.py": b"", "model.py": f"VALUE = {text!r}\n".encode(), "deep/notes.txt": b"notes"}
     manifest = {
-        "package_api": 1,
+        **json.loads(COMMITTED.read_text()),
         "name": "small",
         "files": {path: digest(content) for path, content in sources.items()},
     }

@@ -7,8 +7,8 @@ import torch
 
 import hypergen_compiler as hypergen
 from benchmarks.predictions import measured_peak, step_of
+from hypergen_compiler.design import Request, design
 from hypergen_compiler.examples import ConvVAE, CouplingFlow, SmallGPT
-from hypergen_compiler.pipeline import Request, design
 from hypergen_compiler.plan.alternatives import weigh
 from hypergen_compiler.plan.machine import Machine
 
@@ -26,7 +26,9 @@ from hypergen_compiler.plan.machine import Machine
 def test_memory_is_predicted_within_a_tenth(name, make, items, head, tmp_path):
     model = make()
     found = design(Request(model, items, head=head), name)
-    (predicted,) = (row for row in weigh(found.program, found.layout, found.plan, Machine(1.0)) if row.chosen)
+    (predicted,) = (
+        row for row in weigh(found.program, found.layout, found.plan, Machine(1.0), found.together) if row.chosen
+    )
     package = hypergen.compile(model, items, out=tmp_path / f"{name}_measured", head=head)
     step, held = step_of(package.load(), items)
     assert predicted.memory == pytest.approx(measured_peak(step, held), rel=0.1)

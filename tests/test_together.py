@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 import hypergen_compiler as hypergen
 from hypergen_compiler.compare import compare_gradients, compare_outputs, compare_states
+from hypergen_compiler.design import Design, Request, design
 from hypergen_compiler.emit.files import emit
 from hypergen_compiler.gains import matrices
 from hypergen_compiler.package import import_package
-from hypergen_compiler.pipeline import Design, Request, design
 from hypergen_compiler.together import run_together
 from hypergen_compiler.verify_together import DATASETS, observe_together
 
@@ -35,7 +35,7 @@ def written(found: Design, path: Path) -> dict[str, ModuleType]:
     """The modules of a package that is written below `path`."""
     folder = path / found.program.name
     folder.mkdir()
-    for file, content in emit(found.program, found.layout, found.plan).items():
+    for file, content in emit(found.program, found.layout, found.plan, found.together).items():
         (folder / file).write_bytes(content)
     import_package(folder, found.program.name)
     names = ("weights", "model", "hypernetwork", "objective")
@@ -223,7 +223,7 @@ def test_a_batch_norm_that_cannot_tell_datasets_apart_rules_the_pass_out():
 
 def test_layers_holds_what_the_model_calls_and_nothing_else():
     found = designed(Layers(nn.Linear(6, 8), nn.Tanh()), lambda n: torch.randn(n, 6))
-    text = emit(found.program, found.layout, found.plan)["layers.py"].decode()
+    text = emit(found.program, found.layout, found.plan, found.together)["layers.py"].decode()
     assert [line.split("(")[0] for line in text.splitlines() if line.startswith("def ")] == [
         "def per_item",
         "def linear",
@@ -309,7 +309,7 @@ def test_a_function_says_that_its_matrix_may_have_gains(observed):
     torch.manual_seed(0)
     assert agree(observed(Passing(), lambda n: torch.randn(n, 6), head="gains"))
     found = designed(Passing(), lambda n: torch.randn(n, 6), head="gains")
-    text = emit(found.program, found.layout, found.plan)["model.py"].decode()
+    text = emit(found.program, found.layout, found.plan, found.together)["model.py"].decode()
     assert "Tensor | Gained" in text and "import Gained, State, Step, Weights" in text
 
 
@@ -346,7 +346,7 @@ def test_without_a_common_pass_gains_stay():
 
 def test_a_package_without_gains_does_not_mention_them():
     found = designed(Layers(nn.Linear(6, 8), nn.Tanh()), lambda n: torch.randn(n, 6))
-    texts = emit(found.program, found.layout, found.plan)
+    texts = emit(found.program, found.layout, found.plan, found.together)
     assert not any(b"Gained" in texts[name] or b"GAIN" in texts[name] for name in texts if name.endswith(".py"))
 
 

@@ -51,11 +51,8 @@ def refresh_batch_norm(state: State, flat: Tensor, data: Data, weights: Tensor |
 def statistics(w: Weights, state: State, batch: Batch, past: dict[str, Tensor]) -> dict[str, Tensor]:
     """The running statistics behind a batch, a mixture of its own and of those in the past."""
     buffers = dict(state.named_buffers())
-    for name, buffer in buffers.items():
-        if name in past:
-            buffer.copy_(past[name])
-        elif name.endswith("num_batches_tracked"):
-            buffer.zero_()  # it decides how they are mixed where there is no momentum
+    for name, values in past.items():
+        buffers[name].copy_(values)
     (x,) = as_inputs(batch)
     model.loss(w, state, x, training=True)
     return {name: buffers[name].clone() for name in past}

@@ -30,6 +30,7 @@ def write_checkpoint(folder: Path, content: dict[str, Any]) -> None:
     found = dict(leaves(content))
     tensors = {name: value for name, value in found.items() if isinstance(value, Tensor)}
     others = {name: value for name, value in found.items() if name not in tensors}
+    folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / NAME, lambda path: write_safetensors(path, tensors, json.dumps(others)))
 
 

@@ -52,14 +52,16 @@ def write(path: Path, tensors: dict[str, Tensor]) -> None:
         write_whole(path, lambda temporary: torch.save(tensors, temporary))
 
 
-def read_run(folder: Path, raw: bool = False) -> tuple[Hypernetwork, State]:
-    """What a run has learned: the moving average of its parameters where it kept one, or if `raw` the last ones."""
-    content = read_checkpoint(folder)
+def read_run(folder: Path | str, averaged: bool = False) -> tuple[Hypernetwork, State]:
+    """What a run has learned: the last step's parameters, or if `averaged` their moving average."""
+    content = read_checkpoint(Path(folder))
     if content is None:
         raise SystemExit(f"{folder} holds no checkpoint: name the folder that training wrote to")
     hypernetwork, state = Hypernetwork(), State()
     hypernetwork.load_state_dict(content["hypernetwork"])
-    if "ema" in content and not raw:
+    if averaged:
+        if "ema" not in content:
+            raise SystemExit(f"{folder} holds no moving average: its setting ema was 0")
         hypernetwork.load_state_dict(content["ema"], strict=False)
     state.load_state_dict(content.get("state", {}))
     return hypernetwork, state
@@ -77,7 +79,7 @@ def write_drawn(path: Path, flat: Tensor, state: State, data: Data, count: int) 
 
 def main() -> None:
     args = parsed()
-    hypernetwork, state = read_run(args.run, args.raw)
+    hypernetwork, state = read_run(args.run, args.averaged)
     data = read_data(args.data)
     counted = row_weights(data, args.rows, args.mix, args.balance is not None)
     flat = emit_for(hypernetwork, data, counted)
@@ -107,7 +109,9 @@ def parsed() -> argparse.Namespace:
     which.add_argument(
         "--mix", metavar="LABEL=SHARE,...", help="labels count as given; shares are divided by their sum"
     )
-    parser.add_argument("--raw", action="store_true", help="from the last step's parameters, not their moving average")
+    parser.add_argument(
+        "--averaged", action="store_true", help="by the moving average of the hypernetwork's parameters"
+    )
     parser.add_argument(
         "--refresh-batch-norm", action="store_true", help="estimate running statistics under these weights"
     )

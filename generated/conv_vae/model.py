@@ -64,8 +64,8 @@ def loss(w: Weights, state: State, x: Tensor, training: bool = False) -> Tensor:
     mean, log_variance = encode(w, state, x, training)
     z = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
     error = layers.divide(x - decode(w, state, z, training), torch.exp(w.log_scale), own=0)
-    flatten = (layers.add(0.5 * error.square(), w.log_scale, own=0) + 0.5 * math.log(2 * math.pi)).flatten(1)
-    reconstruction = flatten.sum(1)
+    total = layers.add(0.5 * error.square(), w.log_scale, own=0)
+    reconstruction = (total + 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
     divergence = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(1)
     return (reconstruction + divergence).mean()
 

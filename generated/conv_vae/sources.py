@@ -76,7 +76,7 @@ def read(path: Path) -> Any:
     if path.is_dir():
         pictures = PictureFolder(path)
         return {"images": pictures} if pictures.labels is None else {"images": pictures, "labels": pictures.labels}
-    if path.suffix not in readers or not path.exists():
+    if path.suffix not in readers or not path.is_file():
         raise SystemExit(
             f"{path}: cannot be read: expected .npz, .npy, .pt, .safetensors, a folder of pictures or module:function"
         )

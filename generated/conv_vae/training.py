@@ -80,7 +80,6 @@ class Trainer(Learner):
     def begin(self) -> Log:
         """Reads or begins what is in the folder."""
         if self.out:
-            self.out.mkdir(parents=True, exist_ok=True)
             if content := read_checkpoint(self.out):
                 self.restore(content)
                 self.seconds = content["seconds"]
@@ -124,9 +123,10 @@ class Trainer(Learner):
 
     @torch.no_grad()
     def show(self, emit: Callable[[Hypernetwork], Tensor]) -> None:
-        """Samples in `out`, under weights of the averaged hypernetwork and of the raw one."""
-        shown = {"samples": self.averaged or self.hypernetwork, "samples_raw": self.hypernetwork}
-        for name, hypernetwork in shown.items() if self.out else ():
+        """Samples in `out`, under the weights of the last step's parameters and of the averaged ones."""
+        for name, hypernetwork in (("samples", self.hypernetwork), ("samples_averaged", self.averaged)):
+            if hypernetwork is None:
+                continue
             flat = emit(hypernetwork)  # by all processes
             if self.out and rank() == 0:
                 with torch.random.fork_rng([self.device] if self.on_gpu else []):

@@ -54,8 +54,8 @@ class Learner:
             self.hypernetwork.follow(self.optimizer)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.pace = 1.0  # of the rates; less once a run had to go back
-        self.ema = MovingAverage(self.hypernetwork, settings.ema) if settings.ema else None
         self.terms = Step(self.hypernetwork, self.state)
+        self.ema = MovingAverage(self.hypernetwork, settings.ema) if settings.ema else None
         if settings.compile:
             self.terms.compile(fullgraph=True)
         self.replicated: nn.Module | None = None  # the same over all processes, for the parameters that learn now

@@ -22,21 +22,16 @@ def scale_and_shift(w: Coupling, state: CouplingState, kept: Tensor) -> tuple[Te
     """[n, 2] -> [n, 2], [n, 2]  (flow.py:28)"""
     network = F.silu(layers.linear(kept, w.network_linear0_weight, w.network_linear0_bias))
     network = layers.linear(network, w.network_linear2_weight, w.network_linear2_bias)
-    network = F.silu(network)
-    network = layers.linear(network, w.network_linear4_weight, w.network_linear4_bias)
+    network = layers.linear(F.silu(network), w.network_linear4_weight, w.network_linear4_bias)
     log_scale, shift = network.chunk(2, dim=1)
     free = 1 - state.mask
-    product = free * torch.tanh(log_scale)
-    free_product = free * shift
-    return product, free_product
+    return free * torch.tanh(log_scale), free * shift
 
 
 def coupling(w: Coupling, state: CouplingState, x: Tensor) -> tuple[Tensor, Tensor]:
     """[n, 2] -> [n, 2], [n]  (flow.py:33)"""
     log_scale, shift = scale_and_shift(w, state, state.mask * x)
-    total = x * torch.exp(log_scale) + shift
-    sum_ = log_scale.sum(1)
-    return total, sum_
+    return x * torch.exp(log_scale) + shift, log_scale.sum(1)
 
 
 def inverse(w: Coupling, state: CouplingState, y: Tensor) -> Tensor:

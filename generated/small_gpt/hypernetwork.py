@@ -125,7 +125,7 @@ class Hypernetwork(nn.Module):
         self.base = nn.Parameter(initial.clone())
         self.head = nn.Parameter(initial.new_zeros(RANK, CONDITIONED))  # its rows are read in order
         self.register_buffer("scale", magnitudes(initial))
-        self.register_buffer("embedding_spread", torch.ones(RANK))
+        self.register_buffer("embedding_spread", torch.ones(()))
 
     def groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """What is learned the same for all datasets, and what makes the weights depend on the dataset."""

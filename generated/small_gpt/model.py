@@ -27,15 +27,12 @@ def self_attention(w: SelfAttention, x: Tensor, training: bool) -> Tensor:
 
 def block(w: Block, x: Tensor, training: bool) -> Tensor:
     """[n, _, 32] -> [n, _, 32]  (gpt.py:43)"""
-    attention = self_attention(w.attention, layers.layer_norm(x, (32,), w.norm1_weight, w.norm1_bias), training)
-    dropout = F.dropout(attention, p=0.1, training=training)
-    x = x + dropout
+    norm1 = layers.layer_norm(x, (32,), w.norm1_weight, w.norm1_bias)
+    x = x + F.dropout(self_attention(w.attention, norm1, training), p=0.1, training=training)
     norm2 = layers.layer_norm(x, (32,), w.norm2_weight, w.norm2_bias)
     expand = layers.linear(norm2, w.expand_weight, w.expand_bias)
-    gelu = F.gelu(expand)
-    contract = layers.linear(gelu, w.contract_weight, w.contract_bias)
-    dropout = F.dropout(contract, p=0.1, training=training)
-    return x + dropout
+    contract = layers.linear(F.gelu(expand), w.contract_weight, w.contract_bias)
+    return x + F.dropout(contract, p=0.1, training=training)
 
 
 def forward(w: Weights, state: State, tokens: Tensor, training: bool = False) -> Tensor:

@@ -31,7 +31,7 @@ def autophagy_penalty(real: Tensor, synthetic: Tensor, spread: Tensor) -> Tensor
     estimates that it should unbias; the product of two independent residuals does not. `real` is a
     target: no gradient flows into it, or the penalty is met by making H constant.
 
-    real [..., d], synthetic [..., k >= 2, d], spread [d] -> [...]
+    real [..., d], synthetic [..., k >= 2, d], spread [] -> [...]
     """
     k = synthetic.shape[-2]
     if k < 2:
@@ -71,7 +71,10 @@ def objective(hypernetwork: Hypernetwork, state: State, *datasets: Batch, streng
         return Objective(loss, loss, torch.zeros_like(loss))
 
     if len(datasets) > 1:
-        hypernetwork.embedding_spread.lerp_(embeddings.detach().float().std(0).clamp_min(1e-6), 0.05)
+        # One unit for all coordinates: in units of its own, one in which datasets hardly differ would count most, and
+        # samples that are smoother than the data disagree in it whatever the weights.
+        usual = embeddings.detach().float().var(0).mean().sqrt().clamp_min(1e-6)
+        hypernetwork.embedding_spread.lerp_(usual, 0.05)
     # The next call may change it before this backward pass; undetached, torch.compile lets a gradient through it.
     spread = hypernetwork.embedding_spread.detach().clone()
     count = -(-m // PENALISED_OF)

@@ -73,7 +73,7 @@ def read(path: Path) -> Any:
     """The arrays in a file: one, several in their order, or several by name."""
     readers = {".npy": read_npy, ".npz": read_npz, ".pt": read_pt, ".safetensors": read_safetensors}
     readers |= {".txt": read_text, "": read_text, ".bin": read_bin}
-    if path.suffix not in readers or not path.exists():
+    if path.suffix not in readers or not path.is_file():
         raise SystemExit(
             f"{path}: cannot be read: expected .npz, .npy, .pt, .safetensors, .txt, .bin or module:function"
         )

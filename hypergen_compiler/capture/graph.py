@@ -1,7 +1,8 @@
 """A merged tape to a torch.fx graph that holds what the model computes and nothing else.
 
 Every node of kind `call_function` carries in `meta`: `call` (what was recorded), `scope`, `written`, `grad`, `random`,
-`writes` (storages), and every node that is a tensor `shape`, `dtype` and `storage`.
+`writes` (storages), `neutral` where the call gives its first argument again, and every node that is a tensor `shape`,
+`dtype` and `storage`.
 """
 
 from __future__ import annotations
@@ -86,10 +87,6 @@ class Builder:
         used = set(references((call.args, call.kwargs)))
         if made and not call.writes and not call.random and all(ref in used for ref in made):
             return
-        if len(made) == 1 and call.out == made[0] and self.changes_nothing(call, made[0]):
-            self.nodes[made[0]] = self.nodes[call.args[0]]
-            self.history.setdefault(made[0], []).append(self.nodes[call.args[0]])
-            return
         pure = self.pure(call, made)
         if pure is not None:
             ref, (function, name, args, kwargs) = made[0], pure
@@ -99,6 +96,7 @@ class Builder:
             return
         writes = frozenset(self.renewed.get(storage, storage) for storage in call.writes)
         node = self.create(call, call.function, call.name, self.shortened(call), call.kwargs, writes)
+        node.meta["neutral"] = len(made) == 1 and call.out == made[0] and self.changes_nothing(call, made[0])
         for path, ref in outputs(call.out):
             if ref in self.nodes or ref in used:
                 continue

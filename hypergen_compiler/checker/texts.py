@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import symtable
-import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 from hypergen_compiler.checker.violations import Violation
+from hypergen_compiler.emit.text import template_folder
 
 __all__ = ["check_texts"]
 
-OPTIONAL = frozenset({"PIL", "matplotlib", "safetensors"})  # used where they are installed
-LIBRARIES = frozenset({"torch", "numpy", "pytest"}) | OPTIONAL
-# Modules of Python that no template has a use for, and an injected line might.
-UNWANTED = frozenset("subprocess ctypes socket http urllib smtplib webbrowser runpy code codeop marshal shelve pty".split())
 UNWANTED_BUILTINS = frozenset("eval exec compile __import__ globals locals vars breakpoint delattr".split())
 # What may stand in the files into which recorded programs are printed.
 PRINTED_FILES = ("model.py", "weights.py", "layers.py")
@@ -58,18 +56,23 @@ def check_text(path: str, content: bytes) -> Iterator[Violation]:
 
 
 def check_imports(path: str, tree: ast.Module) -> Iterator[Violation]:
+    """Imports are those that templates write; where recorded programs are printed, even fewer."""
+    own = path.removeprefix("test_").removesuffix(".py")  # what a test of a single file imports
     for node in ast.walk(tree):
-        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and not node.level:
             names = [node.module or ""]
         for name in names:
-            root = name.partition(".")[0]
-            usual = root in LIBRARIES or root in sys.stdlib_module_names or root == path.removesuffix(".py")
-            package = path.removeprefix("test_").removesuffix(".py")
-            if root in UNWANTED or not (usual or root == package):
+            usual = PRINTED_IMPORTS if path in PRINTED_FILES else PRINTED_IMPORTS | template_imports() | {own}
+            if name not in usual:
                 yield Violation(f"{path}:{node.lineno} imports {name}")
-            elif path in PRINTED_FILES and name not in PRINTED_IMPORTS:
-                yield Violation(f"{path}:{node.lineno} imports {name}")
+
+
+@cache
+def template_imports() -> frozenset[str]:
+    """The modules that any of the templates imports."""
+    texts = (file.read_text() for file in template_folder().rglob("*.j2"))
+    return frozenset(name for text in texts for name in re.findall(r"^ *(?:import|from) ([\w.]+)", text, re.MULTILINE))
 
 
 def check_names(path: str, module: symtable.SymbolTable) -> Iterator[Violation]:

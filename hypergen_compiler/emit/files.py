@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
 
 import torch
 
@@ -15,7 +16,7 @@ from hypergen_compiler.emit.model import model, model_lines
 from hypergen_compiler.emit.objective import objective
 from hypergen_compiler.emit.package_tests import package_tests
 from hypergen_compiler.emit.processes import processes
-from hypergen_compiler.emit.text import prose, render
+from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.emit.train import (
     checkpoint,
     curves,
@@ -34,67 +35,78 @@ from hypergen_compiler.emit.weights import all_records, needs_file, weights
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.program import Program
-from hypergen_compiler.together import run_together
+from hypergen_compiler.together import Together
 
 __all__ = ["emit", "emitted_lines"]
 
+MODEL = ("model.py", "weights.py", "layers.py")
+# What a package with a loss has besides, as a reader meets it; `__init__.py` lists it so.
 TRAINING_FILES = {
-    "hypernetwork.py": hypernetwork,
-    "objective.py": objective,
-    "processes.py": processes,
-    "sources.py": sources,
-    "items.py": items,
-    "data.py": data,
-    "groups.py": groups,
-    "loader.py": loader,
-    "episodes.py": episodes,
-    "pictures.py": pictures,
-    "storage.py": storage,
-    "checkpoint.py": checkpoint,
-    "mixtures.py": mixtures,
-    "batch_norm.py": batch_norm,
-    "export.py": export,
-    "settings.py": settings,
-    "optimizer.py": optimizer,
-    "faults.py": faults,
-    "dependence.py": dependence,
-    "learner.py": learner,
-    "log.py": log,
-    "curves.py": curves,
-    "samples.py": samples,
-    "training.py": training,
-    "train.py": train,
+    "the hypernetwork": {"hypernetwork.py": hypernetwork, "objective.py": objective},
+    "its data": {
+        "data.py": data,
+        "sources.py": sources,
+        "items.py": items,
+        "pictures.py": pictures,
+        "groups.py": groups,
+        "loader.py": loader,
+        "episodes.py": episodes,
+    },
+    "its training": {
+        "train.py": train,
+        "training.py": training,
+        "learner.py": learner,
+        "settings.py": settings,
+        "optimizer.py": optimizer,
+        "faults.py": faults,
+        "processes.py": processes,
+    },
+    "what a run leaves": {
+        "checkpoint.py": checkpoint,
+        "storage.py": storage,
+        "log.py": log,
+        "dependence.py": dependence,
+        "curves.py": curves,
+        "samples.py": samples,
+    },
+    "plain weights": {"export.py": export, "mixtures.py": mixtures, "batch_norm.py": batch_norm},
 }
 
 
-def emit(program: Program, layout: ParameterLayout, plan: Plan) -> dict[str, bytes]:
-    """Relative path to content, without the manifest; the training files only where there is a loss."""
+def emit(program: Program, layout: ParameterLayout, plan: Plan, together: Together | None = None) -> dict[str, bytes]:
+    """Relative path to content, without the manifest; the training files only where there is a loss.
+
+    `together` tells what becomes of the calls of a plan in which datasets share a pass.
+    """
+    together = together if plan.together else None
     records = all_records(program, layout)
-    gains = gained(layout)
-    together = run_together(program, gains) if plan.together else None
     texts = {
-        "__init__.py": render("__init__.py.j2", header=header(program), model=prose(program.model)),
         "weights.py": weights(program, layout, records, plan.together),
         "model.py": model(program, layout, records, together),
     }
     if together:
-        texts["layers.py"] = layers(program, {call.function for call in together.calls.values()}, bool(gains))
-    if program.loss is not None:
-        made = {path: text(program, layout, plan) for path, text in TRAINING_FILES.items()}
+        texts["layers.py"] = layers(program, {call.function for call in together.calls.values()}, layout.gains > 0)
+    for files in TRAINING_FILES.values() if program.loss is not None else ():
+        made = {path: text(program, layout, plan) for path, text in files.items()}
         texts |= {path: text for path, text in made.items() if text is not None}
+    texts["__init__.py"] = contents(program, texts)
     texts[f"test_{program.name}.py"] = package_tests(program, layout, plan)
     return {path: text.encode() for path, text in texts.items()} | {"tensors.pt": stored_tensors(program, layout)}
 
 
-def emitted_lines(program: Program, layout: ParameterLayout, plan: Plan) -> dict[str, tuple[tuple[str, ...], ...]]:
+def contents(program: Program, texts: Collection[str]) -> str:
+    """`__init__.py`: which file holds what, in reading order."""
+    groups = {"the model": MODEL} | {title: tuple(files) for title, files in TRAINING_FILES.items()}
+    found = {title: [path for path in paths if path in texts] for title, paths in groups.items()}
+    lines = [f"    {title + ':':18} {', '.join(paths)}" for title, paths in found.items() if paths]
+    return render("__init__.py.j2", header=header(program), model=prose(program.model), contents=Code("\n".join(lines)))
+
+
+def emitted_lines(
+    program: Program, layout: ParameterLayout, plan: Plan, together: Together | None = None
+) -> dict[str, tuple[tuple[str, ...], ...]]:
     """By function of `model.py`, for each of its statements the user's lines that it came from, as `file:line`."""
-    together = run_together(program, gained(layout)) if plan.together else None
-    return model_lines(program, all_records(program, layout), together)
-
-
-def gained(layout: ParameterLayout) -> dict[str, int]:
-    """The matrices whose output channels have gains, with the dimension of these."""
-    return {slot.name: slot.gain for slot in layout.slots if slot.gain is not None}
+    return model_lines(program, all_records(program, layout), together if plan.together else None)
 
 
 def stored_tensors(program: Program, layout: ParameterLayout) -> bytes:

@@ -9,7 +9,8 @@ import torch.fx
 
 from hypergen_compiler.emit.origins import written_name
 from hypergen_compiler.fold import Call, Function, Loop, Operation
-from hypergen_compiler.fold.items import Item, is_const
+from hypergen_compiler.fold.items import Item
+from hypergen_compiler.fold.leaves import is_const
 
 __all__ = ["AFTER", "Flow"]
 
@@ -50,9 +51,23 @@ class Flow:
             self.aliases.update(part.last)
             for step in range(part.period):
                 self.loop_at[part.start + step] = part
-                self.printed.append(part.start + step)
-        else:
+                if not self.is_left_out(part.start + step, part):
+                    self.printed.append(part.start + step)
+        elif not self.is_left_out(part, None):
             self.printed.append(part)
+
+    def is_left_out(self, position: int, loop: Loop | None) -> bool:
+        """Whether a call changes nothing in all runs of the function and all turns of a loop: it is then an alias."""
+        item, turns = self.body[position], range(loop.count if loop else 1)
+        period = loop.period if loop else 0
+        if not all(member.body[position + turn * period].neutral for member in self.function.members for turn in turns):
+            return False
+        (out,) = item.outs
+        if loop and ((position - loop.start, 0) in loop.places or out in loop.carried or out in loop.gathered):
+            return False
+        self.aliases[out] = self.alias(item.leaves[0])
+        self.aliases.update({last: self.alias(first) for last, first in self.aliases.items() if first is out})
+        return True
 
     def alias(self, leaf: Any) -> Any:
         """The first iteration's value for the last one's."""
@@ -93,10 +108,40 @@ class Flow:
                     if any(min(moved) < p < barrier and p not in inner for p in effects):
                         continue
                     barrier = min(moved)
-                self.inlined[leaf] = source
-                self.tree[position] |= inner
-                for p in inner:
-                    self.root[p] = position
+                self.nest(leaf, source, position)
+        self.inline_results()
+
+    def nest(self, leaf: Any, source: int, position: int) -> None:
+        inner = self.tree[source]
+        self.inlined[leaf] = source
+        self.tree[position] = self.tree.get(position, set()) | inner
+        for p in inner:
+            self.root[p] = position
+
+    def inline_results(self) -> None:
+        """Nests unnamed values in the return statement, `return mean.exp(), shift + 1`, past nothing with an effect."""
+        results = [self.alias(node) for node in self.region.results]
+        effects = [p for p in self.printed if self.body[p].random or self.body[p].writes]
+        for leaf in results if len(results) > 1 else ():
+            source = self.definitions.get(leaf)
+            if source is None or not self.may_stand_in_return(leaf, source):
+                continue
+            if not self.is_overtaken(self.tree[source], AFTER) and not self.tree[source] & set(effects):
+                self.nest(leaf, source, AFTER)
+
+    def may_stand_in_return(self, leaf: Any, source: int) -> bool:
+        item = self.body[source]
+        return (
+            self.uses[leaf] == [(AFTER, None)]
+            and leaf not in self.carried
+            and source not in self.own_line
+            and source not in self.loop_at
+            and self.root[source] == source
+            and self.is_expression(item)
+            and (item.grad or not self.region.grad)
+            and item.mode is None
+            and written_name(self.region, item, leaf) is None
+        )
 
     def may_nest(self, leaf: Any, source: int, position: int) -> bool:
         item = self.body[source]

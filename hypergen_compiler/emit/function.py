@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from hypergen_compiler.emit.outputs import container_names, returned_expression
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.emit.sources import column_source
 from hypergen_compiler.fold import Call, Function, Loop, plan_loops
-from hypergen_compiler.fold.items import leaf_of
+from hypergen_compiler.fold.leaves import leaf_of
 from hypergen_compiler.program import Program
 
 __all__ = ["WIDTH", "PrintedFunction", "print_function"]
@@ -77,10 +78,14 @@ class Printer:
             if isinstance(part, Loop):
                 context = ()
                 self.print_loop(part)
-            elif self.flow.root[part] == part:
+            elif self.flow.root.get(part) == part:
                 context = self.print_statement(part, 0, context)
         self.print_return()
-        head = [f"{name} = {argument}.shape[{dimension}]" for argument, dimension, name in self.size_lines()]
+        head = [
+            f"{name} = {argument}.shape[{dimension}]"
+            for argument, dimension, name in self.size_lines()
+            if any(re.search(rf"\b{name}\b", line) for line in self.lines)
+        ]
         own_names = dict(zip(self.region.arguments, self.locals.arguments, strict=False))
         head += [f"{copy} = {own_names[leaf]}" for leaf, copy in self.locals.copied.items()]
         values = [node for node in self.flow.definitions if self.locals.names.get(node, "_") != "_"]
@@ -132,7 +137,7 @@ class Printer:
         context: tuple[str, ...] = ()
         for step in range(loop.period):
             position = loop.start + step
-            if self.flow.root[position] == position:
+            if self.flow.root.get(position) == position:
                 context = self.print_statement(position, 1, context)
             for value in loop.gathered:
                 if self.flow.definitions[value] == position:
@@ -169,7 +174,7 @@ class Printer:
         else:
             text = f"{targets} = {expression.text}"
         if len(text) + indent > WIDTH and self.too_long is None:
-            self.too_long = self.longest_part(position)
+            self.too_long = self.half(position, text)
         return text
 
     def origins_of(self, position: int) -> tuple[str, ...]:
@@ -177,14 +182,11 @@ class Printer:
         found = [line for p in sorted(self.flow.tree[position]) for line in lines_of(self.region, self.flow.body[p])]
         return tuple(dict.fromkeys(found))
 
-    def longest_part(self, position: int) -> int | None:
-        """The nested value whose expression is longest."""
-        nested = [
-            self.flow.inlined[leaf]
-            for number, leaf in enumerate(map(self.flow.alias, self.flow.body[position].leaves))
-            if leaf in self.flow.inlined and (position, number) not in self.flow.places
-        ]
-        return max(nested, key=lambda inner: len(self.expressions.expression(inner).text), default=None)
+    def half(self, position: int, text: str) -> int | None:
+        """The nested value that, with a statement of its own, leaves the longer of the two shortest."""
+        nested = self.flow.tree[position] - {position}
+        lengths = {inner: len(self.expressions.expression(inner).text) for inner in nested}
+        return min(nested, key=lambda inner: (max(lengths[inner], len(text) - lengths[inner]), inner), default=None)
 
     def targets(self, item: Any) -> str | None:
         names = self.locals.names
@@ -212,17 +214,27 @@ class Printer:
         entry = self.function.entry
         if entry is not None:
             classes = container_names(self.program)
-            self.lines.append(f"return {returned_expression(entry.entry.output, self.returned, classes)}")
+            self.append_return(returned_expression(entry.entry.output, self.returned, classes))
             return
         results = [self.result(node) for node in self.region.results]
         if results:
-            self.lines.append("return " + ", ".join(results))
+            self.append_return(", ".join(results))
+
+    def append_return(self, text: str) -> None:
+        if AFTER in self.flow.tree:
+            self.origins[len(self.lines)] = self.origins_of(AFTER)
+            if len(text) + 11 > WIDTH and self.too_long is None:
+                self.too_long = self.half(AFTER, text)
+        self.lines.append(f"return {text}")
 
     def returned(self, leaf: Any) -> str:
         return self.result(leaf) if isinstance(leaf, torch.fx.Node) else number_expression(leaf, self.size_name).text
 
     def result(self, node: torch.fx.Node) -> str:
-        return self.expressions.tensor(self.flow.alias(leaf_of(node))).text
+        leaf = self.flow.alias(leaf_of(node))
+        if leaf in self.flow.inlined:
+            return self.expressions.expression(self.flow.inlined[leaf]).text
+        return self.expressions.tensor(leaf).text
 
 
 def pattern(results: list[tuple[tuple[Any, ...], str]], node: torch.fx.Node) -> str:

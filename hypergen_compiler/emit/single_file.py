@@ -17,35 +17,10 @@ from hypergen_compiler.program import Program
 
 __all__ = ["single_file"]
 
-ORDER = (
-    "weights",
-    "layers",
-    "model",
-    "hypernetwork",
-    "objective",
-    "processes",
-    "storage",
-    "pictures",
-    "sources",
-    "items",
-    "data",
-    "groups",
-    "loader",
-    "episodes",
-    "checkpoint",
-    "mixtures",
-    "batch_norm",
-    "samples",
-    "export",
-    "settings",
-    "optimizer",
-    "faults",
-    "dependence",
-    "learner",
-    "log",
-    "curves",
-    "training",
-    "train",
+ORDER = tuple(
+    "weights layers model hypernetwork objective processes storage pictures sources items data groups loader "
+    "episodes checkpoint mixtures batch_norm samples export settings optimizer faults dependence learner log "
+    "curves training train".split()
 )
 COMMANDS = ("train", "export")
 KEPT = ("weights", "layers")  # modules whose names stay: they are read as attributes too
@@ -82,8 +57,9 @@ def single_file(files: Mapping[str, bytes], program: Program) -> dict[str, bytes
     texts = {name: files[f"{name}.py"].decode() for name in ORDER if f"{name}.py" in files}
     parts = [read(name, text) for name, text in texts.items()]
     names = chosen_names(parts, [identifier(entry.name, "entry") for entry in program.entries])
+    passed_on = {Key(part.name, name): names[key] for part in parts for name, key in part.globals.items()}
     test = f"test_{program.name}.py"
-    tests = test_text(files[test].decode(), program.name, names)
+    tests = test_text(files[test].decode(), program.name, {**passed_on, **names})
     module = module_text(parts, names, program)
     return {f"{program.name}.py": module.encode(), "tensors.pt": files["tensors.pt"], test: tests.encode()}
 
@@ -94,9 +70,14 @@ def read(name: str, text: str) -> Part:
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             found |= imported(node)
-        else:
+        elif not says_what_is_public(node):
             found |= {bound: Key(name, bound) for bound in bound_names([node])}
     return Part(name, text, tree, found)
+
+
+def says_what_is_public(node: ast.stmt) -> bool:
+    """Whether a statement is `__all__ = ...`, which one module would need for all of them or none."""
+    return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
 
 
 def imported(node: ast.Import | ast.ImportFrom) -> dict[str, Key]:
@@ -172,8 +153,8 @@ def part_text(part: Part, names: Mapping[Key, str]) -> str:
     renamed = {name: names[key] for name, key in part.globals.items() if names[key] != name}
     text = with_globals_renamed(part.text, renamed)
     lines = text.splitlines()
-    imports = [node for node in part.tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    start = max(node.end_lineno for node in [part.tree.body[0], *imports])
+    left_out = [n for n in part.tree.body if isinstance(n, ast.Import | ast.ImportFrom) or says_what_is_public(n)]
+    start = max(node.end_lineno for node in [part.tree.body[0], *left_out])
     starts_program = part.tree.body[-1] if isinstance(part.tree.body[-1], ast.If) else None
     end = len(lines) if starts_program is None else starts_program.lineno - 1
     said = (ast.get_docstring(part.tree) or "").splitlines()

@@ -13,7 +13,8 @@ from hypergen_compiler.capture.tape import Scope
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold.borders import assign_bases, close_border, describe_body
 from hypergen_compiler.fold.equality import region_key, split_group
-from hypergen_compiler.fold.items import Function, Region, is_call, leaf_of, walk
+from hypergen_compiler.fold.items import Function, Region
+from hypergen_compiler.fold.leaves import is_call, leaf_of, walk
 from hypergen_compiler.fold.parameters import describe_function
 from hypergen_compiler.program import Entry, Program
 from hypergen_compiler.where import PACKAGES
@@ -116,7 +117,7 @@ def mark_functions(region: Region, inlined: set[Any], keys: dict[int, Any]) -> N
     for item in region.items:
         if isinstance(item, Region):
             mark_functions(item, inlined, keys)
-    calls = sum(1 for _ in region.nodes())
+    calls = sum(not node.meta.get("neutral") for node in region.nodes())
     wrapper = len(region.items) == 1 and isinstance(region.items[0], Region)
     large = calls > SMALL_FUNCTION or (calls == SMALL_FUNCTION and not is_foreign_helper(region))
     kept = (

@@ -33,7 +33,7 @@ def buffer_map(layout: Mapping[str, Any]) -> str:
     )
     return (
         f'<p>{legend} {per_row:,} elements a row</p><svg class="buffer" role="img" aria-label="map of the buffer" '
-        f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}">{"".join(drawn)}</svg>'
+        f'height="{height}" viewBox="0 0 {WIDTH} {height}" preserveAspectRatio="none">{"".join(drawn)}</svg>'
     )
 
 

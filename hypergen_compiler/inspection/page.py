@@ -17,6 +17,9 @@ from hypergen_compiler.inspection.style import SCRIPT, STYLE
 
 __all__ = ["inspection_page"]
 
+VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+OPEN_LEVELS = 2  # of the tree of modules
+
 
 def inspection_page(manifest: Mapping[str, Any], texts: Mapping[str, str], source: Behind) -> str:
     """The page's HTML. `texts` are the package's Python files by path, `source` the model's own.
@@ -37,7 +40,7 @@ def inspection_page(manifest: Mapping[str, Any], texts: Mapping[str, str], sourc
         section("sources", sources(texts, known, shown, source.lines)),
         f"<script>{SCRIPT}</script>" if source.lines else "",
     ]
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+    head = f'<meta charset="utf-8">{VIEWPORT}<title>{title}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
 
 
@@ -69,14 +72,15 @@ def plan_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def module_item(module: Module) -> str:
+def module_item(module: Module, level: int = 0) -> str:
     kinds = ", ".join(sorted(module.kinds))
     label = f"<b>{html.escape(module.name)}</b> {module.weights:,} {kinds}"
     own = "".join(
         f"<li>{html.escape(name)} {shape} <span class='dim'>{kind}</span></li>" for name, shape, kind in module.tensors
     )
-    below = own + "".join(map(module_item, module.children.values()))
-    return f"<li><details open><summary>{label}</summary><ul>{below}</ul></details></li>"
+    below = own + "".join(module_item(child, level + 1) for child in module.children.values())
+    is_open = " open" if level < OPEN_LEVELS else ""
+    return f"<li><details{is_open}><summary>{label}</summary><ul>{below}</ul></details></li>"
 
 
 def entry_graphs(manifest: Mapping[str, Any], known: Mapping[str, Function]) -> list[str]:

@@ -13,10 +13,9 @@ from typing import Any
 from torch import nn
 
 from hypergen_compiler.emit.files import emitted_lines
-from hypergen_compiler.errors import HyperGenError, HyperGenWarning
+from hypergen_compiler.errors import HyperGenError, HyperGenWarning, ignore
 from hypergen_compiler.inspection.functions import functions
 from hypergen_compiler.inspection.lines import Origins, lines_behind, scope_files
-from hypergen_compiler.pipeline import ignore
 from hypergen_compiler.recompile import recompiled
 
 __all__ = ["Behind", "Excerpt", "behind", "excerpts"]
@@ -53,7 +52,7 @@ def behind(manifest: Mapping[str, Any], text: str) -> Behind:
         return Behind()
     found = built.design
     files = {path.name: path for path in map(source_file, kinds_of(found.model)) if path is not None}
-    recorded = emitted_lines(found.program, found.layout, found.plan)
+    recorded = emitted_lines(found.program, found.layout, found.plan, found.together)
     compiled = functions(built.files.get("model.py", b"").decode())
     return Behind(scope_files(found.program) | files, lines_behind(functions(text), compiled, recorded))
 

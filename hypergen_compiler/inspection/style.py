@@ -6,7 +6,7 @@ __all__ = ["SCRIPT", "STYLE"]
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 110rem; padding: 0 1rem; color: #222; }
-h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
+h1 { font-size: 1.4rem; overflow-wrap: anywhere } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
 a { color: #0550ae } .dim, .at { color: #888 } .scroll { overflow-x: auto }
 th { text-align: left; font-weight: normal; color: #666; padding-right: 1rem }
 ul { list-style: none; padding-left: 1.2rem; margin: 0 } summary { cursor: pointer }
@@ -18,9 +18,10 @@ pre { font: 12.5px/1.5 ui-monospace, monospace; overflow-x: auto; background: #f
 .beside { display: flex; gap: 1rem } .beside > div { flex: 1; min-width: 0; max-height: 92vh; overflow: auto }
 @media (max-width: 60rem) {
   .beside { flex-direction: column }
-  .beside > div { max-height: 60vh; border-bottom: 1px solid #ddd }
+  .beside > div { max-height: 60vh; border-bottom: 1px solid #ddd } .there { float: none; margin-left: 2rem }
 }
 [data-from], [data-at] { cursor: pointer } .lit { background: #cfe8ff; box-shadow: -.3rem 0 #2f6fb1 }
+svg.buffer { width: 100%; max-width: 60rem }
 svg.graph { font: 12px ui-monospace, monospace } svg.graph path { fill: none; stroke: #9aa }
 .input { fill: #dbeafe } .statement { fill: #eee } .call { fill: #fde7c5 }
 .conditioned { fill: #2f6fb1; background: #2f6fb1 } .alike { fill: #8fb9dd; background: #8fb9dd }

@@ -11,7 +11,7 @@ from hypergen_compiler.plan.cost import moved_bytes, peak_bytes, small_calls
 from hypergen_compiler.plan.heads import BYTES, HEADS, LEAST_RANK, SHARING, Candidate, of_head
 from hypergen_compiler.plan.machine import Machine
 from hypergen_compiler.program import Program
-from hypergen_compiler.together import run_together
+from hypergen_compiler.together import Together
 
 __all__ = ["Alternative", "reason", "weigh"]
 
@@ -35,14 +35,16 @@ class Alternative:
     chosen: bool
 
 
-def weigh(program: Program, layout: ParameterLayout, plan: Plan, machine: Machine) -> list[Alternative]:
+def weigh(
+    program: Program, layout: ParameterLayout, plan: Plan, machine: Machine, together: Together | None
+) -> list[Alternative]:
     """Every head in a few sizes, the chosen one among them.
 
-    `layout` is that in which every tensor is conditioned that the user does not keep, and knows the gains.
+    `layout` is that in which every tensor is conditioned that the user does not keep, and knows the gains; `together`
+    tells what datasets may have of their own in one pass.
     """
     limit = None if plan.budget is None else in_bytes(plan.budget, BYTES * layout.trained)
-    together = run_together(program) if program.loss is not None else None
-    shared = bool(together and together.tensors and not together.obstacle)
+    shared = bool(program.loss is not None and together and together.tensors and not together.obstacle)
     rows = []
     for head in HEADS:
         for found in of_head(head, layout):
@@ -85,6 +87,11 @@ def reason(plan: Plan) -> str:
         )
     if plan.head == "base":
         return "All weights are kept, so nothing is left that could depend on the dataset."
+    if plan.spared:
+        return (
+            f"{plan.spared[0]} is larger than all other tensors together and the same for every dataset; so rank "
+            f"{plan.rank} for the others fits into {plan.budget}."
+        )
     within = "4 GiB, which is the most without a budget" if plan.budget is None else f"the budget of {plan.budget}"
     if plan.head == "chunked":
         return f"A low-rank head of rank {LEAST_RANK} does not fit into {within}; a chunked one with a base does."

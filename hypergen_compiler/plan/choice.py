@@ -36,7 +36,8 @@ class Plan:
     agree in one. `rank` is the length of the embedding, `chunk` how many elements a chunked head emits at once.
     `encoder` has one part per tensor that the loss takes, or the first entry point where there is no loss. `budget`,
     `asked` (a head) and `keep` (patterns of parameters' names) are what the user asked for. `penalty` compares what
-    `space` tells, weights or embeddings; a `statistical` model has few weights, each of which means something.
+    `space` tells, weights or embeddings; a `statistical` model has few weights, each of which means something. `spared`
+    are parameters that the budget keeps the same for every dataset.
     """
 
     head: str
@@ -53,6 +54,7 @@ class Plan:
     space: str = "embedding"
     statistical: bool = False
     apart: bool = False
+    spared: tuple[str, ...] = ()
 
     @property
     def learned_encoder(self) -> bool:

@@ -165,12 +165,12 @@ class Glow(nn.Module):
 @pytest.mark.parametrize("conv", [InvConv2d, InvConvLU])
 @pytest.mark.filterwarnings("ignore::hypergen_compiler.errors.HyperGenWarning")
 def test_glow(check, conv):
-    check(Glow(conv), lambda n: torch.randn(n, 1, 8, 8), tolerance=1e-5)
+    check(Glow(conv), lambda n: torch.randn(n, 1, 8, 8), exact=False)
 
 
 @pytest.mark.filterwarnings("ignore::hypergen_compiler.errors.HyperGenWarning")
 def test_reverse_of_an_invertible_convolution(check):
-    check(InvConv2d(4), lambda n: torch.randn(n, 4, 3, 3), entries=("reverse",), tolerance=1e-5)
+    check(InvConv2d(4), lambda n: torch.randn(n, 4, 3, 3), entries=("reverse",), exact=False)
 
 
 def test_glow_before_its_first_batch_is_refused_by_capture(refused):

@@ -275,7 +275,7 @@ class Convolutions(Convolution):
     ],
 )
 def test_operators(check, model):
-    check(model(), images, tolerance=1e-5)
+    check(model(), images, exact=False)
 
 
 class Energy(nn.Module):
@@ -314,7 +314,7 @@ class Energy(nn.Module):
 
 
 def test_gradients_inside(check):
-    check(Energy(), lambda n: torch.randn(n, 4), entries=("score", "loss", "contrastive", "sliced"), tolerance=1e-5)
+    check(Energy(), lambda n: torch.randn(n, 4), entries=("score", "loss", "contrastive", "sliced"), exact=False)
 
 
 class Backward(Energy):
@@ -352,7 +352,7 @@ class Brain(nn.Module):
 
 
 def test_bfloat16(check):
-    check(Brain(), lambda n: torch.randn(n, 4), tolerance=1e-2)
+    check(Brain(), lambda n: torch.randn(n, 4), exact=False)
 
 
 class Autocast(Energy):

@@ -254,7 +254,7 @@ class VQVAE(nn.Module):
 
 
 def test_vector_quantization_with_moving_codebook(check):
-    check(VQVAE(), lambda n: torch.randn(n, 3, 4, 4), tolerance=1e-5)
+    check(VQVAE(), lambda n: torch.randn(n, 3, 4, 4), exact=False)
 
 
 class ReboundCodebook(nn.Module):
@@ -280,4 +280,4 @@ class ReboundCodebook(nn.Module):
 
 
 def test_vector_quantization_with_a_trained_codebook(check):
-    check(ReboundCodebook(), vectors, tolerance=1e-5)
+    check(ReboundCodebook(), vectors, exact=False)

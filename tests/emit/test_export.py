@@ -76,11 +76,11 @@ def export(run, tmp_path, monkeypatch):
     return export
 
 
-def emitted(run, rows: Tensor, raw: bool = False) -> dict[str, Tensor]:
+def emitted(run, rows: Tensor, averaged: bool = False) -> dict[str, Tensor]:
     """What the run emits for some rows of its data."""
     parts = {name: module("labelled", name) for name in ("export", "data", "weights")}
     data = parts["data"].read_data(run / "data.npz")
-    hypernetwork, state = parts["export"].read_run(run / "run", raw)
+    hypernetwork, state = parts["export"].read_run(run / "run", averaged)
     flat = parts["export"].emit_for(hypernetwork, parts["data"].Data(tuple(part[rows] for part in data.inputs)))
     return {**parts["weights"].to_state_dict(flat), **state.to_state_dict()}
 
@@ -118,8 +118,8 @@ def test_a_mixture_counts_as_data_of_that_mixture(run, export):
 
 
 def test_the_moving_average_is_exported_unless_the_last_parameters_are_asked_for(run, export):
-    averaged, raw = (emitted(run, torch.arange(96), raw) for raw in (False, True))
-    assert close(export(), averaged) and close(export("--raw"), raw) and not close(raw, averaged)
+    raw, averaged = (emitted(run, torch.arange(96), averaged) for averaged in (False, True))
+    assert close(export(), raw) and close(export("--averaged"), averaged) and not close(raw, averaged)
 
 
 @pytest.mark.parametrize(

@@ -59,18 +59,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .weights import Block, BlockState, State, Weights
+from .weights import BatchNorm1d, BatchNorm1dState, Block, BlockState, State, Weights
+
+
+def batch_norm_1d(w: BatchNorm1d, state: BatchNorm1dState, x: Tensor, training: bool) -> Tensor:
+    """[n, 4] -> [n, 4]  (torch.nn.BatchNorm1d)"""
+    if training:
+        state.num_batches_tracked.add_(1)
+    return F.batch_norm(x, state.running_mean, state.running_var, w.weight, w.bias, training=training)
 
 
 def block(w: Block, state: BlockState, x: Tensor, training: bool) -> Tensor:
     """[n, 4] -> [n, 4]  (test_model.py:{Block.forward.__code__.co_firstlineno})"""
-    linear = F.linear(x, w.linear_weight, w.linear_bias)
-    if training:
-        state.norm_num_batches_tracked.add_(1)
-    norm = F.batch_norm(
-        linear, state.norm_running_mean, state.norm_running_var, w.norm_weight, w.norm_bias, training=training
-    )
-    h = F.relu(norm)
+    h = F.relu(batch_norm_1d(w.norm, state.norm, F.linear(x, w.linear_weight, w.linear_bias), training))
     return x + F.dropout(h, p=0.1, training=training)
 
 

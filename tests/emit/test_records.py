@@ -84,8 +84,8 @@ def test_layers_of_a_sequential_say_what_they_are():
     assert found == {
         "net.0.weight": "w.net_conv0_weight",
         "net.0.bias": "w.net_conv0_bias",
-        "net.1.weight": "w.net_norm1_weight",
-        "net.1.bias": "w.net_norm1_bias",
+        "net.1.weight": "w.net_norm1.weight",
+        "net.1.bias": "w.net_norm1.bias",
         "net.3.weight": "w.net_linear3_weight",
     }
 

@@ -116,8 +116,9 @@ def test_without_a_loss_there_are_no_commands(compiled, tmp_path):
 
 
 def test_the_loaded_module_is_the_api(compiled, tmp_path):
+    from hypergen_compiler.errors import ignore
     from hypergen_compiler.origin import Origin
-    from hypergen_compiler.pipeline import ignore, publish
+    from hypergen_compiler.pipeline import publish
     from hypergen_compiler.request import request
 
     bundled = BUNDLED[0]

@@ -297,8 +297,8 @@ def test_a_run_shows_itself(folder, tmp_path, capsys):
     assert rows[0][:4] == ["step", "real", "synthetic", "gap"] and "norm.weight" in rows[0]
     assert [row[0] for row in rows[1:]] == ["100", "200"]
     assert all(float(value) > 0 for value in rows[2])
-    samples, raw = (torch.load(out / f"{name}.pt", weights_only=True) for name in ("samples", "samples_raw"))
-    assert samples.shape == raw.shape == (64, 5) and not torch.equal(samples, raw)
+    samples, averaged = (torch.load(out / f"{name}.pt", weights_only=True) for name in ("samples", "samples_averaged"))
+    assert samples.shape == averaged.shape == (64, 5) and not torch.equal(samples, averaged)
     pytest.importorskip("matplotlib")
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
 
@@ -317,7 +317,7 @@ def test_neither_tensorboard_nor_matplotlib_is_needed(folder, tmp_path, monkeypa
         monkeypatch.setitem(sys.modules, name, None)
     trainer(folder, out=tmp_path, steps=4).run()
     found = {path.name for path in tmp_path.iterdir()}
-    samples = {"samples.pt", "samples_raw.pt"}
+    samples = {"samples.pt", "samples_averaged.pt"}
     assert found == {"checkpoint.safetensors", "dependence.csv", "log.csv", "settings.json", *samples}
 
 

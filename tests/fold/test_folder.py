@@ -123,7 +123,7 @@ class Pooled(nn.Module):
 
     def forward(self, x):
         h = torch.tanh(self.linear(x))
-        return (x * h).view(-1, x.shape[1]).softmax(1)
+        return (x * h).view(-1, 1, x.shape[1]).softmax(2).sum(1)
 
 
 def test_numbers_that_are_an_arguments_size_are_read_from_its_shape():

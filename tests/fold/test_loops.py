@@ -75,7 +75,7 @@ def test_a_list_of_blocks_is_a_loop_over_weights_with_a_carried_value():
         (lambda blocks: blocks[:3], "w.blocks[:3]"),
         (lambda blocks: blocks[1:3], "w.blocks[1:3]"),
         (lambda blocks: blocks[2:0:-1], "w.blocks[2:0:-1]"),
-        (lambda blocks: blocks[::2], "(w.blocks[0], w.blocks[2])"),
+        (lambda blocks: blocks[::2], "w.blocks[::2]"),
         (lambda blocks: [blocks[0], blocks[1], blocks[3]], "(w.blocks[0], w.blocks[1], w.blocks[3])"),
     ],
 )

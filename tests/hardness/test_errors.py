@@ -9,11 +9,13 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import hypergen_compiler
 from hypergen_compiler import cli, pipeline, prove
+from hypergen_compiler.checker import Violation
 from hypergen_compiler.errors import CODES
 from hypergen_compiler.manifest import BASE
 
@@ -131,7 +133,7 @@ def check(code: str, place: str | None, remedy: str, *arguments: object) -> None
     """The command is refused with this code, place and remedy, and nothing else goes wrong."""
     done = CliRunner().invoke(cli.app, list(map(str, arguments)))
     assert isinstance(done.exception, SystemExit), done.exception
-    assert done.exit_code == (1 if code in ("HG601", "HG602", "HG605") else 2)
+    assert done.exit_code == (1 if code in ("HG601", "HG602", "HG605", "HG902") else 2)
     said = done.stderr[done.stderr.index("error[") :].splitlines()
     assert said[0].startswith(f"error[{code}]: ") and len(said[0]) > len(f"error[{code}]: ")
     places = [line.removeprefix("  at ") for line in said if line.startswith("  at ")]
@@ -216,11 +218,35 @@ class TestPackages:
         assert not (package.parent / "other").exists()
 
 
-def test_a_contradiction_in_hypergen_itself(here, monkeypatch):
-    monkeypatch.setattr(pipeline, "emit", lambda *given: {"model.py": b"def loss(\n"})
-    (here / "nets.py").write_text(BEGINNING + LOSS)
-    check("HG901", None, "report", *COMMAND)
-    assert not (here / "out").exists()
+class TestAudit:
+    def test_nothing_to_audit(self, here):
+        np.savez(here / "data.npz", x=np.zeros((8, 4), "float32"))
+        check("HG701", None, "path/to/file.py:Name", "audit", here / "nothing", here / "data.npz")
+
+    def test_samples_of_another_kind(self, here):
+        np.savez(here / "data.npz", x=np.zeros((8, 4), "float32"))
+        np.savez(here / "samples.npz", x=np.zeros((8, 5), "float32"))
+        check("HG702", None, "the same kind", "audit", here / "samples.npz", here / "data.npz")
+
+
+class TestHyperGenItself:
+    """Bugs, which are made here."""
+
+    @pytest.fixture(autouse=True)
+    def nowhere_to_keep_reports(self, here, monkeypatch):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(here / "cache"))
+        (here / "nets.py").write_text(BEGINNING + LOSS)
+
+    def test_emitted_text_that_is_no_python(self, here, monkeypatch):
+        monkeypatch.setattr(pipeline, "emit", lambda *given: {"model.py": b"def loss(\n"})
+        monkeypatch.setattr(pipeline, "check_texts", lambda *given: [])
+        check("HG901", None, "report", *COMMAND)
+        assert not (here / "out").exists()
+
+    def test_a_stage_that_breaks_its_rules(self, here, monkeypatch):
+        monkeypatch.setattr(pipeline, "check_layout", lambda *given: [Violation("two slots overlap", "nets.py:11")])
+        check("HG902", "nets.py:11", "hypergen doctor --report", *COMMAND)
+        assert not (here / "out").exists()
 
 
 def test_every_code_is_tried_here_and_documented():

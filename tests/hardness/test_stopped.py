@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hypergen_compiler import cli, publish, recompile, update
-from hypergen_compiler.pipeline import Build, ignore, publish_build
+from hypergen_compiler.errors import ignore
+from hypergen_compiler.pipeline import Build, publish_build
 from hypergen_compiler.recompile import read_folder
 
 from .children import events, in_child, killed

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -15,6 +16,7 @@ from hypergen_compiler.inspection.graph import layered
 from hypergen_compiler.inspection.highlight import highlighted
 from hypergen_compiler.inspection.modules import module_tree
 from hypergen_compiler.inspection.page import inspection_page
+from hypergen_compiler.inspection.sources import Behind
 
 GENERATED = Path(__file__).parent.parent.parent / "generated"
 VOID = {"meta", "br", "img", "input", "link", "path", "rect"}
@@ -86,7 +88,8 @@ def test_nothing_is_fetched(page: str):
     found = Page(page)
     assert not found.sources
     assert all(link.startswith("#") for link in found.links)
-    assert "<script" not in page and "<link" not in page and "@import" not in page and "url(" not in page
+    assert "<link" not in page and "@import" not in page and "url(" not in page
+    assert page.count("<script") == page.count("<script>\nconst lines") == 1
 
 
 def test_every_emitted_function_leads_to_the_users_and_back(page: str):
@@ -101,6 +104,14 @@ def test_every_emitted_function_leads_to_the_users_and_back(page: str):
     assert len(back) >= len(there)
 
 
+def test_every_statement_knows_lines_that_are_shown(page: str):
+    """Those of torch's own functions, such as of a batch normalisation, have none of the user's."""
+    statements = re.findall(r'data-from="([^"]+)"', page)
+    shown = set(re.findall(r'data-at="([^"]+)"', page))
+    assert len(statements) > 10
+    assert all(place in shown for places in statements for place in places.split())
+
+
 def test_the_page_shows_every_tensor_and_the_cost(page: str):
     name = page.partition("<title>")[2].partition(":")[0]
     manifest = json.loads((GENERATED / name / "hypergen.json").read_text())
@@ -111,7 +122,7 @@ def test_the_page_shows_every_tensor_and_the_cost(page: str):
 
 def test_a_model_that_cannot_be_rebuilt_leaves_its_source_out():
     manifest = json.loads((GENERATED / "conv_vae" / "hypergen.json").read_text())
-    found = Page(inspection_page(manifest, {"model.py": MODEL}, {}))
+    found = Page(inspection_page(manifest, {"model.py": MODEL}, Behind()))
     assert not [link for link in found.links if link.startswith("#user-")]
     assert all(link.removeprefix("#") in found.anchors for link in found.links if link != "#model.py-encode")
 
@@ -119,7 +130,7 @@ def test_a_model_that_cannot_be_rebuilt_leaves_its_source_out():
 def test_text_of_a_model_is_no_markup():
     manifest = json.loads((GENERATED / "conv_vae" / "hypergen.json").read_text())
     text = 'def encode(x: Tensor):\n    """<script>alert(1)</script>"""\n    return "<u>&"\n'
-    page = inspection_page({**manifest, "model": "<i>Model</i>"}, {"model.py": text}, {})
+    page = inspection_page({**manifest, "model": "<i>Model</i>"}, {"model.py": text}, Behind())
     assert "<script>" not in page and "<u>&" not in page and "<i>Model" not in page
 
 

@@ -15,8 +15,11 @@ from hypergen_compiler.show_drift import drift_lines
 from hypergen_compiler.stamps import differs_in_stamps_only
 
 FILES = (
-    "__init__.py data.py episodes.py export.py hypernetwork.py layers.py model.py objective.py processes.py tensors.pt "
-    f"test_net.py train.py weights.py {MANIFEST} {BASE}"
+    "__init__.py checkpoint.py curves.py data.py dependence.py episodes.py export.py faults.py groups.py "
+    "hypernetwork.py items.py layers.py learner.py loader.py log.py mixtures.py model.py objective.py "
+    "optimizer.py processes.py samples.py settings.py sources.py storage.py tensors.pt test_net.py train.py "
+    "training.py weights.py "
+    f"{MANIFEST} {BASE}"
 ).split()
 
 

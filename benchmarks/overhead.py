@@ -1,0 +1,102 @@
+"""What a run costs beyond its steps:  python -m benchmarks.overhead [--steps 2000] [--rounds 3]
+
+A run of an emitted Trainer with everything on, that is moving averages, checks, logs, TensorBoard, samples, dependence
+and checkpoints, over a bare loop of the same steps: draw, objective, backward, clip, optimizer. Processor time on one
+thread, run after run in turn; the median of the ratios of such pairs, and their extremes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+import hypergen_compiler as hypergen
+from hypergen_compiler.examples import ConvVAE, CouplingFlow, SmallGPT
+
+__all__ = ["bare_loop", "whole_run"]
+
+MODELS = {
+    "coupling flow": (CouplingFlow, lambda: torch.randn(1000, 2)),
+    "conv VAE": (ConvVAE, lambda: torch.rand(1000, 1, 8, 8)),
+    "GPT": (SmallGPT, lambda: torch.randint(12, (1000, 32))),
+}
+
+
+def bare_loop(package: ModuleType, data: object, settings: object) -> None:
+    """The steps that a run takes, and nothing else."""
+    torch.manual_seed(settings.seed)
+    learner = package.learner.Learner(data, settings._replace(ema=0))
+    hypernetwork, state, optimizer = learner.hypernetwork, learner.state, learner.optimizer
+    head_start = settings.head_start()
+    for step in range(settings.steps):
+        learner.step = step
+        if step == head_start:
+            learner.calibrate()
+        for group, rate in zip(optimizer.param_groups, learner.rates, strict=True):
+            group["lr"] = rate * settings.rate(step)
+        for parameter in optimizer.param_groups[1]["params"]:
+            parameter.requires_grad_(step >= head_start)
+        early = step < head_start
+        source, size = learner.source, settings.batch * settings.episodes
+        datasets = [source.plain(size)] if early else source.step(settings.episodes)
+        terms = package.objective.objective(hypernetwork, state, *datasets, strength=learner.strength())
+        optimizer.zero_grad(set_to_none=True)
+        terms.total.backward()
+        learner.clip(optimizer, learner.clip.norms(optimizer))
+        optimizer.step()
+
+
+def whole_run(package: ModuleType, data: object, settings: object) -> None:
+    """A run as `python -m NAME.train` makes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        package.training.Trainer(data, settings, folder).run()
+
+
+def seconds(loop: Callable[[ModuleType, object, object], None], *arguments: object) -> float:
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+        start = time.process_time()
+        loop(*arguments)
+        return time.process_time() - start
+
+
+def measured(name: str, steps: int, rounds: int) -> str:
+    """A row of the table."""
+    make, examples = MODELS[name]
+    torch.manual_seed(0)
+    items = examples()
+    with tempfile.TemporaryDirectory() as folder:
+        package = hypergen.compile(make(), items[:16], out=Path(folder) / f"measured_{make.__name__.lower()}").load()
+        data = package.data.Data((items,), torch.arange(len(items)) % 10)
+        settings = package.settings.Settings(steps=steps)
+        seconds(whole_run, package, data, settings._replace(steps=8))  # what is imported once is not the run's
+        pairs = [[seconds(loop, package, data, settings) for loop in (bare_loop, whole_run)] for _ in range(rounds)]
+    ratios = [whole / bare for bare, whole in pairs]
+    bare, whole = (1e3 * statistics.median(times) / steps for times in zip(*pairs, strict=True))
+    span = f"{min(ratios):.3f}, {max(ratios):.3f}"
+    return f"| {name} | {bare:.2f} | {whole:.2f} | {statistics.median(ratios):.3f} | {span} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    print("| model | bare step, ms | with everything, ms | ratio | lowest and highest |")
+    print("|---|---|---|---|---|")
+    for name in args.models:
+        print(measured(name, args.steps, args.rounds), flush=True)
+
+
+if __name__ == "__main__":
+    main()

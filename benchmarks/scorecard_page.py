@@ -1,0 +1,57 @@
+"""The page about how hard HyperGen is to break."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Result", "page"]
+
+INTRODUCTION = """\
+# Hard to break
+
+What HyperGen promises about wrong code, hostile input and being stopped, each with the number that was measured, the
+day, and the command that measures it. `make scorecard` measures all of them and writes this page.
+
+| promise | measured | on | by |
+|---|---|---|---|
+"""
+
+FOUND = """
+## What differs between versions of torch
+
+- With torch 2.6, training in several processes on CPUs with a head that is divided among them fails: gloo has no
+  `reduce_scatter` there. One process, and whole heads, train as elsewhere.
+- With torch 2.6, `torch.compile` cannot take in a whole training step of a model with running statistics.
+- Packages name the torch that they were compiled with in their manifest, and `hypergen check` tells that apart from
+  other drift.
+
+## What was found
+
+- A full temporary folder during verification was taken for a disagreement: HyperGen emitted one pass for each dataset
+  in place of one for all. It is an error now, HG507.
+- A compiler that started while another had just replaced the package read the manifest of one and the files of the
+  other, and reported edits that nobody had made.
+- Where folders cannot be exchanged in one step, one killed between two renames left no package under its name until the
+  next compile; now every command puts it back.
+- A folder that was made for a package in a new place was left behind by a kill between two steps.
+- An edit within the moment of the swap itself was lost; the folder is now looked at once more after it, and put back.
+- A read-only folder within a package was left as a temporary sibling.
+- Damaged manifests, and a pyproject.toml that is no UTF-8, ended in tracebacks.
+- An entry point called `layers` hid the module of that name: it is refused by name now.
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A promise, the number that was measured in words, the day, and the command."""
+
+    promise: str
+    number: str
+    date: str
+    command: str
+
+
+def page(results: Sequence[Result]) -> str:
+    rows = "".join(f"| {r.promise} | {r.number} | {r.date} | `{r.command}` |\n" for r in results)
+    return INTRODUCTION + rows + FOUND

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from hypergen_compiler.evidence.autophagy.chains import FORMS, HEAVY, STARTS
-from hypergen_compiler.evidence.autophagy.statistics import COMPARED, HYPERNETWORK, PENALISED
+from hypergen_compiler.evidence.autophagy.statistics import COMPARED, HYPERNETWORK, PENALISED, stated
 
 __all__ = ["sentences"]
 
@@ -54,7 +54,7 @@ def value(found: Found, contestant: str, start: str, measure: str, generation: i
     """Of the fully synthetic form: "12.3 ± 0.4" """
     place = (contestant, SYNTHETIC, start)
     row = next(row for row in found["chains"] if (row["contestant"], row["form"], row["start"]) == place)
-    return f"{row[measure][generation]:.3g} ± {row[f'{measure}_error'][generation]:.1g}"
+    return stated(row[measure][generation], row[f"{measure}_error"][generation])
 
 
 def verdict(found: Found, against: str, start: str, form: str) -> str:
@@ -69,7 +69,7 @@ def verdict(found: Found, against: str, start: str, form: str) -> str:
 
 def directions(rows: Sequence[Mapping[str, Any]], measure: str) -> str:
     parts = [
-        f"{'lower' if row['difference'] < 0 else 'higher'} by {abs(row['difference']):.2g} ± {row['error']:.1g} "
+        f"{'lower' if row['difference'] < 0 else 'higher'} by {stated(abs(row['difference']), row['error'])} "
         f"in generation {row['generation']}"
         for row in rows
         if row["measure"] == measure and row["clear"]
@@ -80,7 +80,7 @@ def directions(rows: Sequence[Mapping[str, Any]], measure: str) -> str:
 def gaussian_sentence(found: Found) -> str:
     rows = {row["contestant"]: row for row in found["gaussian"] if row["form"] == SYNTHETIC}
     parts = [
-        f"{row['mean'][-1]:.2f} ± {row['mean_error'][-1]:.1g} of the variance on average, "
+        f"{stated(row['mean'][-1], row['mean_error'][-1])} of the variance on average, "
         f"{row['median'][-1]:.2f} in the median ({name})"
         for name, row in rows.items()
     ]

@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A folder with a zoo.py (see benchmarks/zoo.py); its models' packages are installed with the extra `zoo`.
 ZOO ?= ../shared/zoo
 
-.PHONY: help demo test test-torch lint format generated docs zoo readability bench mutation scorecard clean
+.PHONY: help demo test test-torch lint format generated docs site zoo readability bench fuzz mutation scorecard clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,10 +22,12 @@ help:
 	@echo "make format     let ruff fix and format the sources"
 	@echo "make generated  recompile the bundled models into generated/"
 	@echo "make docs       rewrite the tables in docs/ that come from the sources"
+	@echo "make site       build the pages of docs/ as a site in build/site"
 	@echo "make zoo        compile the bundled models and those of ZOO=FOLDER, and rewrite docs/zoo.md; some minutes"
 	@echo "make readability  count how the packages of the bundled models and of ZOO=FOLDER read, in docs/readability.md"
 	@echo "make bench      time packages against other libraries and the plain model, and rewrite docs/benchmarks.md;"
 	@echo "                QUICK=1 for a few minutes instead of many, with the page in build/"
+	@echo "make fuzz       compile and verify N=1000 generated programs and as many models of hostile names; FIRST=0"
 	@echo "make mutation   make small mistakes in the compiler and count those that tests notice; takes long"
 	@echo "make scorecard  measure how hard HyperGen is to break, and write docs/hardness.md; takes long"
 	@echo "make clean      remove what make made"
@@ -65,6 +67,9 @@ generated: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python -m hypergen_compiler.documentation docs
 
+site: $(INSTALLED)
+	$(BIN)/python -m mkdocs build --strict
+
 # denoising-diffusion-pytorch asks for torchvision, whose builds must match torch's; it is used without.
 .venv/zoo: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --editable '.[dev,zoo]'
@@ -85,6 +90,11 @@ readability: $(INSTALLED) $(if $(wildcard $(ZOO)/zoo.py),.venv/zoo)
 bench: .venv/rivals
 	mkdir -p build
 	$(BIN)/python -m benchmarks.speed $(if $(QUICK),--quick --out build,--out docs)
+
+N ?= 1000
+FIRST ?= 0
+fuzz: $(INSTALLED)
+	$(BIN)/python -m fuzzing --programs $(N) --hostile $(N) --first $(FIRST)
 
 mutation: $(INSTALLED)
 	$(BIN)/python -m benchmarks.mutation

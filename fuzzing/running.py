@@ -1,7 +1,7 @@
 """Compiles one generated program and compares what comes out with the model: what became of it, in a word.
 
-All in this process, for speed: what a compile adds to it, ruff, a fresh process and the swap of folders, is the same for
-every program, and `published` goes through it.
+All in this process, for speed: what a compile adds to it, ruff, a fresh process and the swap of folders, is the same
+for every program; `whole` goes through it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from fuzzing.hostile import example, hostile_model
 from hypergen_compiler.capture import EntryPoint, capture, entry_points
 from hypergen_compiler.capture.prepare import seeded
 from hypergen_compiler.capture.warm import warmed
@@ -34,7 +35,7 @@ from hypergen_compiler.verify import verify_package
 from hypergen_compiler.verify_process import WorkerFailure
 from hypergen_compiler.verify_worker import Runner, in_one_line
 
-__all__ = ["Outcome", "judged", "outcome"]
+__all__ = ["Outcome", "hostile_outcome", "outcome"]
 
 SIZES = (3, 1)  # of batches: the recorder uses others
 RECORDED = (11, 5, 7)
@@ -95,6 +96,17 @@ def outcome(text: str, *, whole: bool = False) -> Outcome:
                 return Outcome("invalid", problem)
             request = request_of(module)
         return judged(request, Path(scratch), whole=whole)
+
+
+def hostile_outcome(seed: int, *, whole: bool = False) -> Outcome:
+    """What becomes of a model of hostile names: wrong as well where any of them was run."""
+    with tempfile.TemporaryDirectory(prefix="hypergen-fuzz-") as scratch:
+        mark = Path(scratch) / "ran"
+        given = hostile_model(seed, str(mark))
+        entries = {name: call for name, call in given.entries.items() if name != "loss"}
+        request = Request(given.model, example, given.entries["loss"], None, entries, description=given.description)
+        found = judged(request, Path(scratch), whole=whole)
+        return Outcome("wrong", f"ran of {given.texts}") if mark.exists() else found
 
 
 def judged(request: Request, scratch: Path, *, whole: bool = False) -> Outcome:

@@ -18,7 +18,7 @@ from hypergen_compiler.emit.weights import needs_file
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.fold import Call, Const, Constant, Weight
 from hypergen_compiler.fold.borders import is_within, relative_steps
-from hypergen_compiler.fold.items import is_const, is_number
+from hypergen_compiler.fold.leaves import is_const, is_number
 from hypergen_compiler.fold.parameters import CREATING
 from hypergen_compiler.ops import ATOM, Expression, Invocation, parenthesized, print_call
 from hypergen_compiler.ops.expression import UNKNOWN, literal_expression

@@ -9,7 +9,8 @@ import torch.fx
 
 from hypergen_compiler.emit.origins import written_name
 from hypergen_compiler.fold import Call, Function, Loop, Operation
-from hypergen_compiler.fold.items import Item, is_const
+from hypergen_compiler.fold.items import Item
+from hypergen_compiler.fold.leaves import is_const
 
 __all__ = ["AFTER", "Flow"]
 

@@ -18,7 +18,7 @@ from hypergen_compiler.emit.outputs import container_names, returned_expression
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.emit.sources import column_source
 from hypergen_compiler.fold import Call, Function, Loop, plan_loops
-from hypergen_compiler.fold.items import leaf_of
+from hypergen_compiler.fold.leaves import leaf_of
 from hypergen_compiler.program import Program
 
 __all__ = ["WIDTH", "PrintedFunction", "print_function"]

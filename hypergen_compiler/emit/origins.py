@@ -8,7 +8,8 @@ import torch.fx
 
 from hypergen_compiler.capture.statements import REST, statements
 from hypergen_compiler.capture.tape import Scope, Written
-from hypergen_compiler.fold.items import Call, Item, Operation, Region, count_leaves, is_number
+from hypergen_compiler.fold.items import Call, Item, Operation, Region
+from hypergen_compiler.fold.leaves import count_leaves, is_number
 from hypergen_compiler.program import project
 
 __all__ = ["copy_of", "element_of", "helper_name", "is_layer", "layer_name", "lines_of", "operand_name", "written_name"]

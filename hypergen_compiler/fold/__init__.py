@@ -7,7 +7,8 @@ dataflow: what a function reads from outside is an argument, what outside reads 
 from __future__ import annotations
 
 from hypergen_compiler.fold.folder import Folded, FoldedEntry, fold
-from hypergen_compiler.fold.items import Call, Const, Constant, Function, Leaf, Operation, Part, Region, Weight
+from hypergen_compiler.fold.items import Call, Function, Operation, Region
+from hypergen_compiler.fold.leaves import Const, Constant, Leaf, Part, Weight
 from hypergen_compiler.fold.loops import Column, Loop, plan_loops
 
 __all__ = [

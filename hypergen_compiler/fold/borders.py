@@ -10,18 +10,8 @@ import torch.fx
 from hypergen_compiler.capture.graph import nodes_in
 from hypergen_compiler.capture.steps import Iteration
 from hypergen_compiler.emit.records import Records
-from hypergen_compiler.fold.items import (
-    Call,
-    Const,
-    Constant,
-    Leaf,
-    Operation,
-    Part,
-    Region,
-    Weight,
-    is_const,
-    walk,
-)
+from hypergen_compiler.fold.items import Call, Operation, Region
+from hypergen_compiler.fold.leaves import Const, Constant, Leaf, Part, Weight, is_const, walk
 from hypergen_compiler.program import Affine, Extent, project
 
 __all__ = ["assign_bases", "close_border", "describe_body", "is_within", "relative_steps"]

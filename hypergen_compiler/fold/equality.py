@@ -8,7 +8,8 @@ import torch.fx
 
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold.borders import is_within, relative_steps
-from hypergen_compiler.fold.items import Const, Constant, Leaf, Part, Region, Weight, is_const
+from hypergen_compiler.fold.items import Region
+from hypergen_compiler.fold.leaves import Const, Constant, Leaf, Part, Weight, is_const
 from hypergen_compiler.program import Extent
 
 __all__ = ["explanation", "is_inferred", "number_places", "region_key", "split_group"]

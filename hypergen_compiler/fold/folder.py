@@ -13,7 +13,8 @@ from hypergen_compiler.capture.tape import Scope
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold.borders import assign_bases, close_border, describe_body
 from hypergen_compiler.fold.equality import region_key, split_group
-from hypergen_compiler.fold.items import Function, Region, is_call, leaf_of, walk
+from hypergen_compiler.fold.items import Function, Region
+from hypergen_compiler.fold.leaves import is_call, leaf_of, walk
 from hypergen_compiler.fold.parameters import describe_function
 from hypergen_compiler.program import Entry, Program
 from hypergen_compiler.where import PACKAGES

@@ -11,7 +11,8 @@ from hypergen_compiler.capture.tape import fill
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold.borders import is_within
 from hypergen_compiler.fold.equality import explanation, is_inferred, number_places
-from hypergen_compiler.fold.items import Call, Const, Function, Part, Region, Weight
+from hypergen_compiler.fold.items import Call, Function, Region
+from hypergen_compiler.fold.leaves import Const, Part, Weight
 from hypergen_compiler.ops.creation import CREATION
 from hypergen_compiler.program import Affine, Choice, Extent, Ratio
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from hypergen_compiler.capture import frames
 from hypergen_compiler.capture.frames import is_reflected, is_transparent, location, targets
 from hypergen_compiler.capture.statements import RETURNED, statements
 
@@ -190,3 +191,22 @@ def test_the_printed_function_keeps_names_and_the_order_of_numbers():
     assert printed[-1] == "    return 1 + mean - log_var.exp()"
     assert printed[-2].startswith("    mean, log_var = ")
     assert printed[1] == "    hidden = F.linear(x, w.linear_weight, w.linear_bias)"
+
+
+def test_without_positions_values_have_names_of_their_own(monkeypatch):
+    """As on Python 3.10: the program is the same, its names come from arguments and layers."""
+    monkeypatch.setattr(frames, "instruction_positions", lambda code: ())
+    text = emitted_model(captured(Positions(), torch.rand(3, 4)))
+    assert "mean, log_variance" not in text and "chunk(2, dim=1)" in text
+    monkeypatch.undo()
+    assert "mean, log_variance" in emitted_model(captured(Positions(), torch.rand(3, 4)))
+
+
+class Positions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 8)
+
+    def forward(self, x):
+        mean, log_variance = self.linear(x).chunk(2, dim=1)
+        return 1 + mean * log_variance.exp() + mean

@@ -95,7 +95,7 @@ bench: .venv/rivals
 N ?= 1000
 FIRST ?= 0
 fuzz: $(INSTALLED)
-	$(BIN)/python -m fuzzing --programs $(N) --hostile $(N) --first $(FIRST)
+	$(BIN)/python -m benchmarks.fuzzing --programs $(N) --hostile $(N) --first $(FIRST)
 
 mutation: $(INSTALLED)
 	$(BIN)/python -m benchmarks.mutation

@@ -63,7 +63,7 @@ LINES = (
     Line("comparison", "One rule tells whether results agree, in verification, tests and experiments",
          (*PYTEST, "tests/test_verify.py"), passed),
     Line("fuzzing", "Generated programs are compiled right, or refused with a code",
-         ("python", "-m", "fuzzing", "--programs", "1000"), fuzzed),
+         ("python", "-m", "benchmarks.fuzzing", "--programs", "1000"), fuzzed),
     Line("hostile", "Names and texts that try to become code stay names and texts",
          (*PYTEST, "tests/fuzz/test_hostile.py"), passed),
     Line("stopped", "Killed at 200 moments of compiling and updating: the old folder or the new one, whole",

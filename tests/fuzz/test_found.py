@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fuzzing.running import outcome
+from benchmarks.fuzzing.running import outcome
 
 PROGRAM = """
 import torch

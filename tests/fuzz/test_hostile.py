@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import hypergen_compiler
-from fuzzing.hostile import hostile_model, hostile_names
-from fuzzing.running import hostile_outcome
+from benchmarks.fuzzing.hostile import hostile_model, hostile_names
+from benchmarks.fuzzing.running import hostile_outcome
 from hypergen_compiler import HyperGenError
 from hypergen_compiler.emit.literals import literal, string
 from hypergen_compiler.emit.names import identifier

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from fuzzing.minimise import minimised
-from fuzzing.programs import program
-from fuzzing.running import Outcome, outcome
+from benchmarks.fuzzing.minimise import minimised
+from benchmarks.fuzzing.programs import program
+from benchmarks.fuzzing.running import Outcome, outcome
 
 TEXT = """
 import torch

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 import torch
 
-from fuzzing.programs import program
-from fuzzing.running import outcome
+from benchmarks.fuzzing.programs import program
+from benchmarks.fuzzing.running import outcome
 
 PROGRAMS, PER_TEST = 200, 10
 FIRST = 50_000  # not where `make fuzz` starts

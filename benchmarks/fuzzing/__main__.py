@@ -1,4 +1,4 @@
-"""Fuzzes the compiler:  python -m fuzzing --programs 5000  and  python -m fuzzing --hostile 1000
+"""Fuzzes the compiler:  python -m benchmarks.fuzzing --programs 5000  and  python -m fuzzing --hostile 1000
 
 Writes every program that fails into a folder, made as small as it can be while it fails in the same way.
 """
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from fuzzing.minimise import minimised
-from fuzzing.programs import program
-from fuzzing.running import Outcome, hostile_outcome, outcome
+from benchmarks.fuzzing.minimise import minimised
+from benchmarks.fuzzing.programs import program
+from benchmarks.fuzzing.running import Outcome, hostile_outcome, outcome
 
 TOLD = 100  # programs between two lines about how far it is
 
@@ -28,7 +28,9 @@ def write(file: Path, text: str, found: Outcome, whole: bool) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m fuzzing", description="Compiles and verifies generated programs.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.fuzzing", description="Compiles and verifies generated programs."
+    )
     parser.add_argument("--programs", type=int, default=0, help="how many generated programs")
     parser.add_argument("--hostile", type=int, default=0, help="how many models of hostile names")
     parser.add_argument("--first", type=int, default=0, help="the first one's seed")

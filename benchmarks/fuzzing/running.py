@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from fuzzing.hostile import example, hostile_model
+from benchmarks.fuzzing.hostile import example, hostile_model
 from hypergen_compiler.capture import EntryPoint
 from hypergen_compiler.capture.prepare import seeded
 from hypergen_compiler.checker import check_texts, require

@@ -96,7 +96,7 @@ def same_item(item: Item, other: Item) -> bool:
         return False
     if isinstance(item, Operation) and isinstance(other, Operation):
         one, two = item.node, other.node
-        same_function = one.target is two.target and one.meta["name"] == two.meta["name"]
+        same_function = one.target == two.target and one.meta["name"] == two.meta["name"]
         return same_function and one.meta.get("rewrite") == two.meta.get("rewrite") and pattern(one) == pattern(two)
     return isinstance(item, Call) and isinstance(other, Call) and item.function is other.function
 

@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A folder with a zoo.py (see benchmarks/zoo.py); its models' packages are installed with the extra `zoo`.
 ZOO ?= ../shared/zoo
 
-.PHONY: help demo test test-torch lint format generated docs site zoo readability bench fuzz mutation scorecard clean
+.PHONY: help demo test test-torch lint format generated docs site zoo readability bench quality fuzz mutation scorecard clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make fuzz       compile and verify N=1000 generated programs and as many models of hostile names; FIRST=0"
 	@echo "make mutation   make small mistakes in the compiler and count those that tests notice; takes long"
 	@echo "make scorecard  measure how hard HyperGen is to break, and write docs/hardness.md; takes long"
+	@echo "make quality    train every head beside the plain model, DATA=mnist.npz for a second one, and rewrite docs/quality.md"
 	@echo "make clean      remove what make made"
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -101,6 +102,9 @@ mutation: $(INSTALLED)
 
 scorecard: $(INSTALLED)
 	$(BIN)/python -m benchmarks.scorecard
+
+quality: $(INSTALLED)
+	$(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") --out docs
 
 clean:
 	rm -rf .venv .venv-torch-* demo build dist .pytest_cache .ruff_cache .hypothesis

@@ -20,7 +20,8 @@ Counted in the `model.py` of every entry point that HyperGen is tried on (see [t
 itself.
 
 - lines: of the emitted functions and classes, without blank lines, comments and docstrings; the model's: of those of
-  its functions whose calls were recorded, counted alike; ratio: the first over the second
+  its functions whose calls were recorded, the methods of torch's distributions among them, counted alike; ratio: the
+  first over the second
 - longest: lines of the longest emitted function
 - names: local names of the emitted functions (arguments, variables, loop variables; `w`, `state`, `training`, `n` and
   `device` aside), a name once a function

@@ -112,9 +112,9 @@ def main() -> None:
 
 
 def in_order(results: Mapping[str, Result]) -> list[Result]:
-    """As the lines stand above, then whatever else was measured."""
-    names = [line.name for line in LINES if line.name in results]
-    return [results[name] for name in [*names, *sorted(results.keys() - set(names))]]
+    """Every line as they stand above, measured or not, then what else was measured."""
+    own = [results.get(line.name, Result(line.promise, "not measured", "", " ".join(line.command))) for line in LINES]
+    return own + [results[name] for name in sorted(results.keys() - {line.name for line in LINES})]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 import hypergen_compiler
-from hypergen_compiler import cli, pipeline
+from hypergen_compiler import cli, design, pipeline
 from hypergen_compiler.checker import Violation
 from hypergen_compiler.errors import InternalError
 
@@ -43,9 +43,12 @@ def command(*arguments):
     return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
 
 
-@pytest.mark.parametrize("stage", ["check_graphs", "check_layout", "check_plan", "check_texts"])
-def test_a_violation_is_an_error_and_no_package(folder, monkeypatch, stage):
-    monkeypatch.setattr(pipeline, stage, lambda *given: [Violation("two and two are five", "net.py:12")])
+@pytest.mark.parametrize(
+    ("module", "check"),
+    [(design, "check_graphs"), (design, "check_layout"), (design, "check_plan"), (pipeline, "check_texts")],
+)
+def test_a_violation_is_an_error_and_no_package(folder, monkeypatch, module, check):
+    monkeypatch.setattr(module, check, lambda *given: [Violation("two and two are five", "net.py:12")])
     done = command(*COMPILE)
     assert done.exit_code == 1 and "error[HG902]" in done.stderr and "two and two are five" in done.stderr
     assert "at net.py:12" in done.stderr and "hypergen doctor --report" in done.stderr
@@ -59,7 +62,7 @@ def test_a_violation_is_an_error_and_no_package(folder, monkeypatch, stage):
 
 
 def test_a_violation_names_the_stage_in_python_too(folder, monkeypatch):
-    monkeypatch.setattr(pipeline, "check_layout", lambda *given: [Violation("two slots are one")])
+    monkeypatch.setattr(design, "check_layout", lambda *given: [Violation("two slots are one")])
     namespace = {}
     exec(MODEL, namespace)
     with pytest.raises(InternalError, match="layout broke its own rules: two slots are one") as caught:

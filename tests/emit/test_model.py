@@ -69,15 +69,15 @@ def batch_norm_1d(w: BatchNorm1d, state: BatchNorm1dState, x: Tensor, training: 
     return F.batch_norm(x, state.running_mean, state.running_var, w.weight, w.bias, training=training)
 
 
+def sample(w: Weights, state: State, n: int, training: bool = False) -> Tensor:
+    """-> [n, 4]  (test_model.py:{Small.sample.__code__.co_firstlineno})"""
+    return torch.randn(n, 4, device=w.blocks[0].linear_weight.device) * 2
+
+
 def block(w: Block, state: BlockState, x: Tensor, training: bool) -> Tensor:
     """[n, 4] -> [n, 4]  (test_model.py:{Block.forward.__code__.co_firstlineno})"""
     h = F.relu(batch_norm_1d(w.norm, state.norm, F.linear(x, w.linear_weight, w.linear_bias), training))
     return x + F.dropout(h, p=0.1, training=training)
-
-
-def sample(w: Weights, state: State, n: int, training: bool = False) -> Tensor:
-    """-> [n, 4]  (test_model.py:{Small.sample.__code__.co_firstlineno})"""
-    return torch.randn(n, 4, device=w.blocks[0].linear_weight.device) * 2
 
 
 def encode(w: Weights, state: State, x: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A folder with a zoo.py (see benchmarks/zoo.py); its models' packages are installed with the extra `zoo`.
 ZOO ?= ../shared/zoo
 
-.PHONY: help demo test test-torch lint format generated docs site zoo readability bench mutation scorecard clean
+.PHONY: help demo test test-torch lint format generated docs site zoo readability bench quality fuzz mutation scorecard clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,8 +27,10 @@ help:
 	@echo "make readability  count how the packages of the bundled models and of ZOO=FOLDER read, in docs/readability.md"
 	@echo "make bench      time packages against other libraries and the plain model, and rewrite docs/benchmarks.md;"
 	@echo "                QUICK=1 for a few minutes instead of many, with the page in build/"
+	@echo "make fuzz       compile and verify N=1000 generated programs and as many models of hostile names; FIRST=0"
 	@echo "make mutation   make small mistakes in the compiler and count those that tests notice; takes long"
 	@echo "make scorecard  measure how hard HyperGen is to break, and write docs/hardness.md; takes long"
+	@echo "make quality    train every head beside the plain model, DATA=mnist.npz for a second one, and rewrite docs/quality.md"
 	@echo "make clean      remove what make made"
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -90,11 +92,19 @@ bench: .venv/rivals
 	mkdir -p build
 	$(BIN)/python -m benchmarks.speed $(if $(QUICK),--quick --out build,--out docs)
 
+N ?= 1000
+FIRST ?= 0
+fuzz: $(INSTALLED)
+	$(BIN)/python -m fuzzing --programs $(N) --hostile $(N) --first $(FIRST)
+
 mutation: $(INSTALLED)
 	$(BIN)/python -m benchmarks.mutation
 
 scorecard: $(INSTALLED)
 	$(BIN)/python -m benchmarks.scorecard
+
+quality: $(INSTALLED)
+	$(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") --out docs
 
 clean:
 	rm -rf .venv .venv-torch-* demo build dist .pytest_cache .ruff_cache .hypothesis

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-import copy
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["Mutant", "mutants"]
+__all__ = ["Mutant", "count", "mutant"]
 
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
@@ -15,6 +16,7 @@ SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Mult: ast.FloorDiv, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult,
     ast.And: ast.Or, ast.Or: ast.And, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr,
 }  # fmt: skip
+Change = Callable[[Any], None]
 SILENT = ("HyperGenError", "frozenset")  # whose texts are prose, or names that a table lists
 
 
@@ -27,14 +29,18 @@ class Mutant:
     what: str
 
 
-def mutants(text: str) -> Iterator[Mutant]:
-    """Every mutant of a module, in the order of its text; docstrings, annotations and messages are left alone."""
-    tree = ast.parse(text)
-    for node, change in list(changes(tree)):
-        mutated = copy.deepcopy(tree)
-        place = next(other for one, other in zip(ast.walk(tree), ast.walk(mutated), strict=True) if one is node)
-        change(place)
-        yield Mutant(ast.unparse(ast.fix_missing_locations(mutated)), node.lineno, described(node, place))
+def count(text: str) -> int:
+    """How many mutants a module has; docstrings, annotations and messages are left alone."""
+    return sum(1 for _ in changes(ast.parse(text)))
+
+
+def mutant(text: str, number: int) -> Mutant:
+    """One mutant of a module; they are numbered in the order of its text."""
+    tree, mutated = ast.parse(text), ast.parse(text)
+    before, _ = next(itertools.islice(changes(tree), number, None))
+    after, change = next(itertools.islice(changes(mutated), number, None))
+    change(after)
+    return Mutant(ast.unparse(ast.fix_missing_locations(mutated)), before.lineno, described(before, after))
 
 
 def described(before: ast.AST, after: ast.AST) -> str:
@@ -42,8 +48,8 @@ def described(before: ast.AST, after: ast.AST) -> str:
     return f"{one[:80]} -> {other[:80]}"
 
 
-def changes(node: ast.AST, inside: str = "") -> Iterator[tuple[ast.AST, object]]:
-    """Each node that a mistake can be made in, and a function that makes it in a copy."""
+def changes(node: ast.AST) -> Iterator[tuple[ast.AST, Change]]:
+    """Each node that a mistake can be made in, and the function that makes it."""
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "decorator_list", "names"):
             continue
@@ -64,7 +70,7 @@ def is_table_of_names(node: ast.AST) -> bool:
     return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
 
 
-def own_changes(node: ast.AST) -> Iterator[tuple[ast.AST, object]]:
+def own_changes(node: ast.AST) -> Iterator[tuple[ast.AST, Change]]:
     if isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
         yield node, swap_first_operator
     elif isinstance(node, ast.BinOp | ast.BoolOp) and type(node.op) in SWAPS:
@@ -75,8 +81,6 @@ def own_changes(node: ast.AST) -> Iterator[tuple[ast.AST, object]]:
         yield node, return_none
     elif isinstance(node, ast.If | ast.IfExp):
         yield node, invert
-    elif isinstance(node, ast.comprehension) and node.ifs:
-        pass  # has no line of its own: its condition is mutated instead
     elif isinstance(node, ast.Expr | ast.AugAssign):
         yield node, leave_out
 

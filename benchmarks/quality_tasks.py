@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hypergen_compiler.demo_data import Pictures, digits, read_pictures, split
@@ -35,11 +35,19 @@ class Digits:
     @cached_property
     def classifier(self) -> nn.Linear:
         """Logistic regression from pixels to logits of the ten digits."""
-        fitted = LogisticRegression(max_iter=200).fit(self.images.flatten(1).numpy(), self.labels.numpy())
-        linear = nn.Linear(self.images[0].numel(), 10).requires_grad_(False)
-        linear.weight.copy_(torch.tensor(fitted.coef_))
-        linear.bias.copy_(torch.tensor(fitted.intercept_))
-        return linear
+        linear, pixels = nn.Linear(self.images[0].numel(), 10), self.images.flatten(1)
+        nn.init.zeros_(linear.weight)
+        nn.init.zeros_(linear.bias)
+        optimizer = torch.optim.LBFGS(linear.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+
+        def misfit() -> Tensor:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(linear(pixels), self.labels) + 1e-4 * linear.weight.square().sum()
+            loss.backward()
+            return loss
+
+        optimizer.step(misfit)
+        return linear.requires_grad_(False)
 
 
 @dataclass(frozen=True)

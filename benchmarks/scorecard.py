@@ -12,7 +12,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,7 +108,13 @@ def main() -> None:
             results[line.name] = measured(line)
             print(f"{line.name}: {results[line.name].number}", file=sys.stderr, flush=True)
             kept.write_text(json.dumps({name: vars(result) for name, result in results.items()}, indent=2) + "\n")
-            (options.out / "hardness.md").write_text(page(list(results.values())))
+            (options.out / "hardness.md").write_text(page(in_order(results)))
+
+
+def in_order(results: Mapping[str, Result]) -> list[Result]:
+    """Every line as they stand above, measured or not, then what else was measured."""
+    own = [results.get(line.name, Result(line.promise, "not measured", "", " ".join(line.command))) for line in LINES]
+    return own + [results[name] for name in sorted(results.keys() - {line.name for line in LINES})]
 
 
 if __name__ == "__main__":

@@ -20,9 +20,10 @@ day, and the command that measures it. `make scorecard` measures all of them and
 FOUND = """
 ## What differs between versions of torch
 
-- With torch 2.6, training in several processes on CPUs with a head that is divided among them fails: gloo has no
-  `reduce_scatter` there. One process, and whole heads, train as elsewhere.
+- With torch 2.6, training in several processes on CPUs fails where the gradients of a divided head are gathered: gloo has
+  no `reduce_scatter` there.
 - With torch 2.6, `torch.compile` cannot take in a whole training step of a model with running statistics.
+- With torch 2.6, `aminmax` has no gradient.
 - Packages name the torch that they were compiled with in their manifest, and `hypergen check` tells that apart from
   other drift.
 
@@ -38,6 +39,7 @@ FOUND = """
 - An edit within the moment of the swap itself was lost; the folder is now looked at once more after it, and put back.
 - A read-only folder within a package was left as a temporary sibling.
 - Damaged manifests, and a pyproject.toml that is no UTF-8, ended in tracebacks.
+- With torch 2.14, models with an `autograd.Function` could not be recorded.
 - An entry point called `layers` hid the module of that name: it is refused by name now.
 """
 

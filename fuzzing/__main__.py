@@ -1,4 +1,4 @@
-"""Fuzzes the compiler:  python -m fuzzing --programs 5000
+"""Fuzzes the compiler:  python -m fuzzing --programs 5000  and  python -m fuzzing --hostile 1000
 
 Writes every program that fails into a folder, made as small as it can be while it fails in the same way.
 """
@@ -14,7 +14,9 @@ import torch
 
 from fuzzing.minimise import minimised
 from fuzzing.programs import program
-from fuzzing.running import Outcome, outcome
+from fuzzing.running import Outcome, hostile_outcome, outcome
+
+TOLD = 100  # programs between two lines about how far it is
 
 
 def write(file: Path, text: str, found: Outcome, whole: bool) -> None:
@@ -27,7 +29,8 @@ def write(file: Path, text: str, found: Outcome, whole: bool) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fuzzing", description="Compiles and verifies generated programs.")
-    parser.add_argument("--programs", type=int, default=1000, help="how many")
+    parser.add_argument("--programs", type=int, default=0, help="how many generated programs")
+    parser.add_argument("--hostile", type=int, default=0, help="how many models of hostile names")
     parser.add_argument("--first", type=int, default=0, help="the first one's seed")
     parser.add_argument("--out", type=Path, default=Path("build/fuzz"), help="folder for programs that fail")
     parser.add_argument("--whole", action="store_true", help="publish each, as the command line does")
@@ -36,13 +39,21 @@ def main() -> int:
     counts: Counter[str] = Counter()
     for seed in range(options.first, options.first + options.programs):
         found = outcome(program(seed), whole=options.whole)
-        counts[found.kind] += 1
-        if found.kind != "accepted":
-            print(f"{seed} {found.kind} {found.detail.splitlines()[0][:300]}", flush=True)
+        tell(seed, found, counts)
         if found.kind in ("wrong", "crashed"):
             write(options.out / f"{seed}.py", program(seed), found, options.whole)
+    for seed in range(options.first, options.first + options.hostile):
+        tell(f"hostile {seed}", hostile_outcome(seed, whole=options.whole), counts)
     print(dict(counts))
     return 1 if counts["wrong"] + counts["crashed"] else 0
+
+
+def tell(what: object, found: Outcome, counts: Counter[str]) -> None:
+    counts[found.kind] += 1
+    if found.kind != "accepted":
+        print(what, ascii(f"{found.kind} {found.detail[:300]}"), flush=True)
+    if not counts.total() % TOLD:
+        print(f"{counts.total()}: {dict(counts)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,33 +20,24 @@ from torch import nn
 __all__ = ["HostileModel", "example", "hostile_model", "hostile_names"]
 
 PACKAGE = (
-    "weights model State F torch unpack layers Weights LAYOUT SIZE EMITTED CONDITIONED TIED CONSTANTS pack Tensor nn w n "
-    "state training read tensors at cls to_state_dict initial_weights TENSORS Path Gained NamedTuple Any Mapping device "
-    "Hypernetwork loss sample data train export objective processes hypernetwork test_package numpy np math os sys"
+    "weights model State F torch unpack layers Weights LAYOUT SIZE EMITTED CONDITIONED TIED CONSTANTS pack Tensor nn "
+    "w n state training read tensors at cls to_state_dict initial_weights TENSORS Path Gained NamedTuple Any Mapping "
+    "device Hypernetwork loss sample data train export objective processes hypernetwork test_package numpy np math "
+    "os sys"
 ).split()
 ODD = (
-    "0 1st -1 a-b a.b_ ünïcode 日本 ｅｘｅｃ ﬁ ℌ а е __class__ __init__ __getattr__ __file__ _ __ ___ x\u200dy \u202eevil "
-    "None True print len self super type id input"
+    "0 1st -1 a-b a.b_ \xfcn\xefcode \u65e5\u672c \uff45\uff58\uff45\uff43 \ufb01 \u210c \u0430 \u0435 __class__ "
+    "__init__ __getattr__ __file__ _ __ ___ x\u200dy \u202eevil None True print len self super type id input"
 ).split()
 COLLIDING = (
-    "a b",
-    "a-b",
-    "a_b",
-    "A_B",
-    "a__b",
-    " a b ",
-    "a\tb",
-    "ä_b",
-    "at + b",
-    "tensors[at + ",
-    "fc_weight",
-    "fc-weight",
-)
+    "a b", "a-b", "a_b", "A_B", "a__b", " a b ", "a\tb", "\xe4_b", "at + b", "tensors[at + ", "fc_weight", "fc-weight",
+)  # fmt: skip
 WRAPPED = (
-    "{0}", '"""\n{0}\n"""', "'''\n{0}\n'''", '"); {0}; ("', "'); {0}; ('", "x\n{0}\n", "x\r{0}", "x\u2028{0}", "x\x0c{0}",
-    "{{{{ {0} }}}}", "{{% set x = {0} %}}{{{{ x }}}}", "{{# {0} #}}", "f'{{{0}}}'", "{{{0}}}", "#\n{0}", "\\\n{0}", "]; {0} #",
-    '\\"""\n{0}\n"""', "lambda: {0}", "${{{0}}}", "%({0})s", "x = 1; {0}", "*/ {0}", "<script>{0}</script>", "`{0}`",
-    "\x00{0}", "\x1b[31m{0}", "]]>{0}", "x:\n    {0}", "@{0}\ndef f(): pass", "\ud800{0}", "# -*- coding: utf-7 -*-\n{0}",
+    "{0}", '"""\n{0}\n"""', "'''\n{0}\n'''", '"); {0}; ("', "'); {0}; ('", "x\n{0}\n", "x\r{0}", "x\u2028{0}",
+    "x\x0c{0}", "{{{{ {0} }}}}", "{{% set x = {0} %}}{{{{ x }}}}", "{{# {0} #}}", "f'{{{0}}}'", "{{{0}}}", "#\n{0}",
+    "\\\n{0}", "]; {0} #", '\\"""\n{0}\n"""', "lambda: {0}", "${{{0}}}", "%({0})s", "x = 1; {0}", "*/ {0}",
+    "<script>{0}</script>", "`{0}`", "\x00{0}", "\x1b[31m{0}", "]]>{0}", "x:\n    {0}", "@{0}\ndef f(): pass",
+    "\ud800{0}", "# -*- coding: utf-7 -*-\n{0}",
 )  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from .statements import BINARY, UNARY, product, write_statement
+from .expressions import BINARY, UNARY, product
+from .statements import write_statement
 from .writing import ClassText, Value, Writer
 
 __all__ = ["program"]
@@ -94,9 +95,7 @@ def program(seed: int) -> str:
     entries = ["forward"]
     model.methods.append(method("forward", ", ".join(names), writer.lines, returned(writer)))
     if chance.random() < 0.3:
-        model.methods.append(
-            f"def loss(self, {', '.join(names)}):\n    total = 0\n    for leaf in leaves(self({', '.join(names)})):\n        total = total + leaf.float().square().mean()\n    return total"
-        )
+        model.methods.append(LOSS.format(", ".join(names)))
         entries.append("loss")
     if chance.random() < 0.2:
         model.methods.append(second_entry(chance, text, model, inputs))
@@ -127,6 +126,13 @@ def leaves(value):
         value = [value.value, value.extra]
     return [leaf for item in value or () for leaf in leaves(item)] if isinstance(value, (list, tuple)) else []"""
 
+LOSS = """\
+def loss(self, {0}):
+    total = 0
+    for leaf in leaves(self({0})):
+        total = total + leaf.float().square().mean()
+    return total"""
+
 
 def second_entry(chance: random.Random, text: ProgramText, model: ClassText, inputs: list[Value]) -> str:
     writer = Writer(chance, model, text, list(inputs), depth=1)
@@ -142,9 +148,11 @@ def returned(w: Writer) -> str:
     return w.pick(
         [one] * 6
         + [
-            f"{one}, {two}", f"({one}, [{two}, {one}])", f"[{one}, {two}.sin()]", f"{{'out': {one}, 'second value': {two}}}",
-            f"Pair({one}, {two})", f"Result({one}, {two})", f"Result({one})", f"({one}, None, {{'a': ({two}, 3)}})",
-            f"{{'loss': {one}.mean(), 'x': [{two}]}}", f"{one}, {one}", f"({one},)", f"Pair({one}, Pair({two}, {one} * 2))",
+            f"{one}, {two}", f"({one}, [{two}, {one}])", f"[{one}, {two}.sin()]",
+            f"{{'out': {one}, 'second value': {two}}}", f"Pair({one}, {two})",
+            f"Result({one}, {two})", f"Result({one})",
+            f"({one}, None, {{'a': ({two}, 3)}})", f"{{'loss': {one}.mean(), 'x': [{two}]}}", f"{one}, {one}",
+            f"({one},)", f"Pair({one}, Pair({two}, {one} * 2))",
             f"{one}, {two}.shape[0], {two}.shape[-1]", f"{one}.sum(), {two}.detach()", f"{{0: {one}, 'class': {two}}}",
         ]
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Compiles one generated program and compares what comes out with the model: what became of it, in a word.
 
-All in this process, for speed: what a compile adds to it, ruff, a fresh process and the swap of folders, is the same for
-every program, and `published` goes through it.
+All in this process, for speed: what a compile adds to it, ruff, a fresh process and the swap of folders, is the same
+for every program; `whole` goes through it.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ from typing import Any, NamedTuple
 
 import torch
 
-from hypergen_compiler.capture import EntryPoint, capture, entry_points
+from fuzzing.hostile import example, hostile_model
+from hypergen_compiler.capture import EntryPoint
 from hypergen_compiler.capture.prepare import seeded
-from hypergen_compiler.capture.warm import warmed
-from hypergen_compiler.checker import check_graphs, check_runs, check_texts, require
+from hypergen_compiler.checker import check_texts, require
+from hypergen_compiler.design import Request, design, planned
 from hypergen_compiler.emit.files import emit
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.pipeline import Request, planned, publish
+from hypergen_compiler.pipeline import publish
 from hypergen_compiler.verify import verify_package
 from hypergen_compiler.verify_process import WorkerFailure
 from hypergen_compiler.verify_worker import Runner, in_one_line
 
-__all__ = ["Outcome", "judged", "outcome"]
+__all__ = ["Outcome", "hostile_outcome", "outcome"]
 
 SIZES = (3, 1)  # of batches: the recorder uses others
 RECORDED = (11, 5, 7)
@@ -95,6 +96,17 @@ def outcome(text: str, *, whole: bool = False) -> Outcome:
                 return Outcome("invalid", problem)
             request = request_of(module)
         return judged(request, Path(scratch), whole=whole)
+
+
+def hostile_outcome(seed: int, *, whole: bool = False) -> Outcome:
+    """What becomes of a model of hostile names: wrong as well where any of them was run."""
+    with tempfile.TemporaryDirectory(prefix="hypergen-fuzz-") as scratch:
+        mark = Path(scratch) / "ran"
+        given = hostile_model(seed, str(mark))
+        entries = {name: call for name, call in given.entries.items() if name != "loss"}
+        request = Request(given.model, example, given.entries["loss"], None, entries, description=given.description)
+        found = judged(request, Path(scratch), whole=whole)
+        return Outcome("wrong", f"ran of {given.texts}") if mark.exists() else found
 
 
 def judged(request: Request, scratch: Path, *, whole: bool = False) -> Outcome:
@@ -161,22 +173,18 @@ def compiled(request: Request, scratch: Path, *, whole: bool = False) -> Outcome
     if whole:
         publish(request, folder)
         return Outcome("accepted")
-    points = entry_points(
-        request.model, request.example, loss=request.loss, sample=request.sample, entries=request.entries
-    )
-    model = warmed(request.model, points)
-    loss, source = request.loss and "loss", request.description or "generated.Model()"
-    program = capture(model, points, name=name, source=source, loss=loss)
-    require("capture", check_graphs(program) + check_runs(program, model, points), program)
+    found = design(request, name)
     failures = []
     for apart in (False, True):
-        layout, plan = planned(program, replace(request, apart=apart))
-        files = emit(program, layout, plan)
-        require("emission", check_texts(files), program)
+        if apart:  # one pass for each dataset, as the compiler does where one for all does something else
+            layout, plan, together = planned(found.program, replace(request, apart=True))
+            found = replace(found, layout=layout, plan=plan, together=together)
+        files = emit(found.program, found.layout, found.plan, found.together)
+        require("emission", check_texts(files), found.program)
         write(files, folder)
-        failures = disagreements(folder, name, model, points, loss)
+        failures = disagreements(folder, name, found.model, found.points, found.program.loss)
         if not failures or any(failure.what != "together" for failure in failures):
-            break  # else one pass for each dataset, as the compiler does then
+            break
     if failures:
         first = failures[0]
         return Outcome("wrong", f"{first.what} of {first.place}: {first.detail} ({len(failures)} of these)")

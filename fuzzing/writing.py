@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 __all__ = ["ClassText", "Value", "Writer"]
 
-LOCALS = "h y z out w state n training tmp a b print input result x torch_ size self_ list type device _ F_ σ".split()
+LOCALS = (
+    "h y z out w state n training tmp a b print input result x torch_ size self_ list type device _ F_ \u03c3"
+).split()
 MEMBERS = (
-    "fc proj norm weight_ state w n training_ print list_ count index torch_ F Tensor model loss_ unpack State Weights "
-    "_hidden __private layer1 layers ü scale emb block0 lambda_ shape_ dict_ "
+    "fc proj norm weight_ state w n training_ print list_ count index torch_ F Tensor model loss_ unpack State "
+    "Weights _hidden __private layer1 layers \xfc scale emb block0 lambda_ shape_ dict_"
 ).split()
 RESERVED_MEMBERS = frozenset({"training", "forward", "type", "half", "float", "double", "to", "state_dict"})
 

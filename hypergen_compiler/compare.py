@@ -110,8 +110,12 @@ def same(expected: Any, actual: Any, where: str, differences: list[float], refer
         return same_tensor(expected, actual, where, differences, reference)
     if isinstance(expected, list) and isinstance(actual, list):
         found = items(expected, actual, where)
-        exacts = reference[2] if isinstance(reference, list) and len(reference[2]) == len(found) else [None] * len(found)
-        return all([same(*pair, place, differences, exact) for (place, *pair), exact in zip(found, exacts, strict=True)])
+        exacts = (
+            reference[2] if isinstance(reference, list) and len(reference[2]) == len(found) else [None] * len(found)
+        )
+        return all(
+            [same(*pair, place, differences, exact) for (place, *pair), exact in zip(found, exacts, strict=True)]
+        )
     if type(expected) is not type(actual) or expected != actual:
         raise Disagreement(f"{where} is {kind(actual)}, in the model {kind(expected)}")
     return True
@@ -151,9 +155,7 @@ def present(names: list[Any], children: list[Any]) -> tuple[list[Any], list[Any]
     return [name for name, _ in kept], [child for _, child in kept]
 
 
-def same_tensor(
-    expected: Tensor, actual: Tensor, where: str, differences: list[float], reference: Any = None
-) -> bool:
+def same_tensor(expected: Tensor, actual: Tensor, where: str, differences: list[float], reference: Any = None) -> bool:
     if expected.dtype != actual.dtype or expected.shape != actual.shape:
         raise Disagreement(
             f"{where} is {actual.dtype} {shape(actual)}, in the model {expected.dtype} {shape(expected)}"

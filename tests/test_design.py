@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from hypergen_compiler import together as sharing
 from hypergen_compiler.design import Request, alternatives, design
+from hypergen_compiler.emit.files import emit
 from hypergen_compiler.pipeline import build
 from hypergen_compiler.plan.alternatives import reason
 
@@ -54,3 +55,14 @@ def test_what_datasets_may_have_of_their_own_is_found_once(monkeypatch):
     monkeypatch.setattr(sharing, "find_gains", lambda *given: calls.append(1) or walk(*given))
     build(Request(Spelling(), words, sample=None, head="gains"), "spelling")
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(("head", "large"), [("dense", True), ("low-rank", False)])
+def test_a_package_says_how_to_keep_the_memory_of_large_gradients_where_it_has_any(head, large):
+    class Wide(nn.Linear):
+        def loss(self, x: Tensor) -> Tensor:
+            return self(x).square().mean()
+
+    found = design(Request(Wide(256, 256), lambda n: torch.randn(n, 256), sample=None, head=head), "wide")
+    text = emit(found.program, found.layout, found.plan)["train.py"].decode()
+    assert ("MALLOC_MMAP_MAX_=0" in text) == large == (found.plan.parameters * 4 > 32 * 2**20)

@@ -67,6 +67,8 @@ def decoded(path: Path) -> Tensor:
         raise SystemExit(f"{path}: pictures are read by Pillow: pip install pillow") from error
     try:
         with Image.open(path) as picture:
+            if picture.mode[0] in "IF":
+                raise ValueError("its levels have more than 8 bits")  # which Pillow would cut off
             levels = np.array(picture.convert(MODE))
     except (OSError, ValueError, SyntaxError) as error:
         raise SystemExit(f"{path}: cannot be read: {error}") from error

@@ -149,6 +149,12 @@ def test_the_embedding_ignores_order(hypernetwork: Hypernetwork):
     torch.testing.assert_close(hypernetwork.embed(batch), hypernetwork.embed(tuple(part.flip(0) for part in batch)))
 
 
+def test_items_of_some_weight_count_as_repeated_ones(hypernetwork: Hypernetwork):
+    features, times = hypernetwork.encoder.features(*as_inputs(dataset(4))), torch.tensor([2, 0, 1, 1])
+    repeated = hypernetwork.encoder(features.repeat_interleave(times, 0))
+    torch.testing.assert_close(hypernetwork.encoder(features, times / times.sum()), repeated)
+
+
 def test_calibrated_embeddings_tell_datasets_apart(hypernetwork: Hypernetwork):
     datasets = [dataset(n) for n in range(8, 8 + 2 * RANK)]
     hypernetwork.encoder.calibrate(datasets)

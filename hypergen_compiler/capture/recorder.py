@@ -333,7 +333,7 @@ def applied(cls: type, original: Any) -> Callable[..., Any]:
     if cls not in APPLIED:
 
         def function(*args, **kwargs):
-            return original.__func__(cls, *args, **kwargs)
+            return original.__get__(None, cls)(*args, **kwargs)  # a method of Python or, in later torch, of C
 
         function.__name__ = function.__qualname__ = cls.__name__
         function.__module__ = cls.__module__

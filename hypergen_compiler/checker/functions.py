@@ -17,7 +17,7 @@ from hypergen_compiler.checker.repeats import check_loops
 from hypergen_compiler.checker.violations import Violation
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold import Call, Const, Folded, Function, Operation, Part, Region, Weight
-from hypergen_compiler.fold.borders import relative_steps
+from hypergen_compiler.fold.borders import is_within, relative_steps
 from hypergen_compiler.fold.items import Item
 from hypergen_compiler.fold.leaves import Leaf, is_call, walk
 from hypergen_compiler.program import Affine, Program
@@ -128,7 +128,8 @@ def agrees(
     if leaf in bound:
         return bound[leaf] == recorded
     if isinstance(leaf, Weight | Part) and type(leaf) is type(recorded) and leaf[0] == recorded[0]:
-        return relative_steps(leaf, function.model, records) == relative_steps(recorded, member, records)
+        steps = [relative_steps(*pair, records) for pair in ((leaf, function.model), (recorded, member))]
+        return is_within(recorded, member, records) and steps[0] == steps[1]
     return not isinstance(leaf, torch.fx.Node) and leaf == recorded
 
 

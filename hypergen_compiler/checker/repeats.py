@@ -8,7 +8,7 @@ from typing import Any
 from hypergen_compiler.checker.violations import Violation
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold import Column, Const, Loop, Part, Region, Weight, plan_loops
-from hypergen_compiler.fold.borders import relative_steps
+from hypergen_compiler.fold.borders import is_within, relative_steps
 from hypergen_compiler.fold.leaves import Leaf
 
 __all__ = ["check_loops"]
@@ -79,7 +79,7 @@ def is_same(wanted: Any, leaf: Leaf, region: Region, records: Mapping[str, Recor
         real = isinstance(wanted.value, float) and isinstance(leaf.value, float)
         return real and abs(wanted.value - leaf.value) <= ROUNDING * max(1.0, abs(leaf.value))
     if isinstance(leaf, Weight | Part) and isinstance(wanted, tuple) and not isinstance(wanted, Weight | Part):
-        return wanted == (leaf[0], relative_steps(leaf, region, records))
+        return is_within(leaf, region, records) and wanted == (leaf[0], relative_steps(leaf, region, records))
     return wanted == leaf
 
 

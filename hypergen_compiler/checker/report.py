@@ -1,4 +1,4 @@
-"""What somebody who looks into an internal error needs to see: versions, the stage, and the program without its values."""
+"""What whoever looks into an internal error needs to see: versions, the stage, and the program without its values."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def entry_lines(entry: Entry, title: str) -> Iterator[str]:
         if node.op == "output":
             yield f"  return {fill(entry.output, shown)}"
         elif node.op == "call_function":
-            yield f"  {shown(node)}{described(node)} = {node.meta.get('name', 'part')}{fill(node.args, shown)}{options(node)}"
+            call = f"{node.meta.get('name', 'part')}{fill(node.args, shown)}{options(node)}"
+            yield f"  {shown(node)}{described(node)} = {call}"
         else:
             yield f"  {shown(node)}{described(node)} = {node.op} {node.target}"
     if entry.evaluation is not None:

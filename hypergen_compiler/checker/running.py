@@ -1,7 +1,7 @@
 """Recorded graphs, run: every value has the recorded shape and type, and only what was recorded as written changes.
 
-At batch sizes that were recorded, at which the model itself has run, so that whatever fails here is the graph's fault: at
-the smallest, and once more at the first, on the very data that was recorded, where sizes that follow the data differ.
+At batch sizes that were recorded, at which the model itself has run, so that whatever fails here is the graph's fault:
+at the smallest, and where sizes that follow the data differ, at the first, on the very data that was recorded.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ __all__ = [
     "training",
 ]
 
+MAPPED = 2**25  # bytes: glibc maps a larger block anew each time that it is allocated
 SELDOM = 4  # steps from one penalty to the next where sampling is long
 LOOKS, FEW_LOOKS = 20, 4  # at what the weights do with the data, in a run; few where sampling is long
 
@@ -177,6 +178,7 @@ def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         header=header(program),
         results=Code(f"{', '.join(results)} and checkpoint.safetensors"),
         what=content(plan),
+        mapped=plan.parameters * layout.dtype.itemsize > MAPPED,
         penalised=is_penalised(program, plan),
         together=plan.together,
         sharded=has_one_matrix(plan),

@@ -26,7 +26,7 @@ from hypergen_compiler.evidence.fairness import (
 )
 from hypergen_compiler.evidence.fairness_plots import draw
 from hypergen_compiler.evidence.fairness_values import generated
-from hypergen_compiler.evidence.hypernetworks import MAIN
+from hypergen_compiler.evidence.hypernetworks import HEAD, MAIN
 from hypergen_compiler.evidence.measures import Measured, deviation
 from hypergen_compiler.evidence.plain import CHECKS, RATES
 from hypergen_compiler.version import VERSION
@@ -57,9 +57,9 @@ The plain trainings (Adam, cosine schedule) are tuned: rates {{rates}}, and the 
 both by the validation loss at the mixture that is trained for. `{PLAIN}` trains at the data's own mixture;
 `{LADDER}` draws rows so that each class has the requested share, at the rate that was best for
 `{PLAIN}`; `{NEAREST}` is the one of them that generates a share nearest the data's own, and
-`{HALF}` the one with as many rows of each class. `{TOLD}` is a model that takes the class as an input.
-Hypernetworks are trained by the package's own trainer as its settings come, and their last weights are taken. No row
-and no seed is left out."""
+`{HALF}` the one with as many rows of each class. `{TOLD}` is a model that takes the class as an
+input. Hypernetworks have the head `{HEAD}` and are trained by the package's own trainer as its settings come; their
+last moving average is taken. No row and no seed is left out."""
 
 OF_PAIR = """\
 Share is the part of 4,000 generated pictures that the classifier reads as the rare class, confident share that among
@@ -71,8 +71,8 @@ mixture."""
 
 OF_KNOB = f"""\
 Slope is that of a line through generated against requested shares, mean error the mean distance of the two. The loss is
-the mean over the requested mixtures of the test loss at that mixture. Only `{LADDER}` takes a training for
-each request."""
+the mean over the requested mixtures of the test loss at that mixture. Only
+`{LADDER}` takes a training for each request."""
 
 OF_MIXTURES = f"""\
 {MIXTURES} mixtures of all classes are requested, drawn from a Dirichlet distribution of concentration

@@ -31,7 +31,8 @@ def draw(path: Path, found: Found) -> None:
             middle, spread = [value.mean for value in means], [value.error for value in means]
             knob.errorbar(REQUESTED, middle, spread, color=colour, marker="o", markersize=3, label=method)
             distances = [value - x for value, x in zip(middle, REQUESTED, strict=True)]
-            error.errorbar(REQUESTED, distances, spread, color=colour, marker="o", markersize=3)
+            if method != PLAIN:  # whose error is as large as the request
+                error.errorbar(REQUESTED, distances, spread, color=colour, marker="o", markersize=3)
     knob.plot([0, 1], [0, 1], color="0.8", zorder=0)
     error.axhline(0, color="0.8", zorder=0)
     knob.set(xlabel="requested share", ylabel="generated share")

@@ -13,7 +13,7 @@ from hypergen_compiler.evidence.packages import compiled, trained
 from hypergen_compiler.evidence.plain import Stacked, stacked
 from hypergen_compiler.evidence.rivals import initial
 
-__all__ = ["LITERAL", "MAIN", "NO_PENALTY", "PARTS", "RECIPES", "Recipe", "emissions"]
+__all__ = ["HEAD", "LITERAL", "MAIN", "NO_PENALTY", "PARTS", "RECIPES", "Recipe", "emissions"]
 
 
 @dataclass(frozen=True)

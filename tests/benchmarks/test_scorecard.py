@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from benchmarks import scorecard
-from benchmarks.mutants import mutants
+from benchmarks.mutants import count, mutant
 from benchmarks.scorecard import Line, fuzzed, passed
 from hypergen_compiler.errors import CODES
 
@@ -54,8 +54,8 @@ def f(x: "text") -> int:
         return x + 1
     return 0
 '''
-    found = [mutant.what for mutant in mutants(text)]
-    assert found == [
+    found = [mutant(text, number) for number in range(count(text))]
+    assert [each.what for each in found] == [
         "if x < 3 and x: return x + 1 -> if not (x < 3 and x): return x + 1",
         "x < 3 and x -> x < 3 or x",
         "x < 3 -> x <= 3",
@@ -66,4 +66,4 @@ def f(x: "text") -> int:
         "return 0 -> return None",
         "0 -> 1",
     ]
-    assert len({mutant.text for mutant in mutants(text)}) == len(found)
+    assert len({each.text for each in found}) == len(found)

@@ -180,3 +180,28 @@ def test_an_autograd_function_is_one_call():
     assert [call.name for call in tape.calls][1:] == ["tests.capture.test_recorder.Twice"]
     assert tape.calls[1].function.autograd_function is Twice
     assert torch.autograd.Function.__dict__["apply"] is original
+
+
+class WrittenInC:
+    """A class method as torch 2.14 has `autograd.Function.apply`: it can be bound, but has no function of Python."""
+
+    def __init__(self, method):
+        self.method = method
+
+    def __get__(self, instance, owner):
+        return self.method.__get__(instance, owner)
+
+
+def test_an_autograd_function_whose_apply_is_written_in_c(monkeypatch):
+    class Thrice(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 3
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * 3
+
+    monkeypatch.setattr(torch.autograd.Function, "apply", WrittenInC(torch.autograd.Function.__dict__["apply"]))
+    tape = recorded(lambda self, x: Thrice.apply(x * self.weight))
+    assert [call.name for call in tape.calls][1:] == ["tests.capture.test_recorder.Thrice"]

@@ -118,7 +118,7 @@ def write_pictures(folder, names: list[str], side: int = 8, mode: str = "L") -> 
     for i, name in enumerate(names):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        images.new(mode, (side, side), (i,) * len(mode) if len(mode) > 1 else i).save(path)
+        images.new(mode, (side, side), (i, i, i) if mode == "RGB" else i).save(path)
 
 
 def test_a_folder_of_pictures(tmp_path, size):
@@ -143,12 +143,14 @@ def test_pictures_that_do_not_fit(tmp_path):
     (tmp_path / "fourth").mkdir()
     write_pictures(tmp_path / "fifth", ["1/a.png", "1/b.png"])
     (tmp_path / "fifth" / "1" / "b.png").write_bytes(b"torn")
+    write_pictures(tmp_path / "sixth", ["1/a.png"], mode="I;16")
     for name, message in (
         ("first", r"b\.png: \(9, 9\) pixels, expected \(8, 8\)"),
         ("second", r"uint8 \[1, 1, 9, 9\]; expected `x` float32 \[n, 1, 8, 8\]"),
         ("third", "some pictures lie in it and some in folders"),
         ("fourth", "no picture in it"),
         ("fifth", r"b\.png: cannot be read"),
+        ("sixth", r"a\.png: cannot be read: its levels have more than 8 bits"),
     ):
         with pytest.raises(SystemExit, match=message):
             read("labelled", tmp_path / name)
@@ -352,3 +354,21 @@ def test_what_a_worker_cannot_read_ends_the_program(tmp_path, all_are_large):
     source = episodes(module("vectors", "data").read_data(tmp_path / "data.npy"), workers=1)
     with pytest.raises(SystemExit, match=r"data\.npy: array `x` holds values that are not finite"):
         source.plain(10)
+
+
+def test_a_run_with_workers_is_the_run_without_also_when_it_is_resumed(tmp_path, all_are_large):
+    values = np.random.default_rng(0).normal(size=(200, 4)) + np.arange(200)[:, None] % 4
+    np.savez(tmp_path / "data.npz", x=values, labels=np.arange(200) % 4)
+    data = module("vectors", "data").read_data(tmp_path / "data.npz")
+    training = module("vectors", "training")
+    settings = training.Settings(steps=16, batch=8, episodes=3)
+    runs = [training.Trainer(data, settings, workers=workers) for workers in (0, 2, 1)]
+    for run, steps in zip(runs, (8, 8, 5), strict=True):
+        for _ in range(steps):
+            run.advance()
+    resumed = training.Trainer(data, settings, workers=2)
+    resumed.restore(runs[2].content())
+    for _ in range(3):
+        resumed.advance()
+    expected, *others = ([*run.hypernetwork.state_dict().values()] for run in (*runs[:2], resumed))
+    assert all(equal(other, expected) for other in others)

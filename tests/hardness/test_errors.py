@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import hypergen_compiler
-from hypergen_compiler import cli, pipeline, prove
+from hypergen_compiler import cli, design, pipeline, prove
 from hypergen_compiler.checker import Violation
 from hypergen_compiler.errors import CODES
 from hypergen_compiler.manifest import BASE
@@ -244,7 +244,7 @@ class TestHyperGenItself:
         assert not (here / "out").exists()
 
     def test_a_stage_that_breaks_its_rules(self, here, monkeypatch):
-        monkeypatch.setattr(pipeline, "check_layout", lambda *given: [Violation("two slots overlap", "nets.py:11")])
+        monkeypatch.setattr(design, "check_layout", lambda *given: [Violation("two slots overlap", "nets.py:11")])
         check("HG902", "nets.py:11", "hypergen doctor --report", *COMMAND)
         assert not (here / "out").exists()
 

@@ -83,9 +83,9 @@ def newer(build_net) -> Build:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(header, "VERSION", "9.9.9")
         patch.setattr(manifest, "VERSION", "9.9.9")
-        export = files.TRAINING_FILES["export.py"]
-        longer = {**files.TRAINING_FILES, "export.py": lambda *parts: export(*parts) + "\n\nNEW_IN_9 = True\n"}
-        patch.setattr(files, "TRAINING_FILES", longer)
+        part = files.TRAINING_FILES["plain weights"]
+        export = {"export.py": lambda *parts: part["export.py"](*parts) + "\n\nNEW_IN_9 = True\n"}
+        patch.setattr(files, "TRAINING_FILES", {**files.TRAINING_FILES, "plain weights": part | export})
         return build_net()
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from hypergen_compiler.evidence.autophagy.chains import FORMS, STARTS
 from hypergen_compiler.evidence.autophagy.plot import draw
-from hypergen_compiler.evidence.autophagy.statistics import COMPARED
+from hypergen_compiler.evidence.autophagy.statistics import COMPARED, stated
 from hypergen_compiler.evidence.autophagy.words import sentences
 
 __all__ = ["page", "table", "write"]
@@ -105,7 +105,7 @@ def ordered(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def number(row: Mapping[str, Any], measure: str, generation: int) -> str:
-    return f"{row[measure][generation]:.3g} ± {row[f'{measure}_error'][generation]:.1g}"
+    return stated(row[measure][generation], row[f"{measure}_error"][generation])
 
 
 def last_generation(chains: Sequence[Mapping[str, Any]]) -> str:

@@ -6,7 +6,17 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["COMPARED", "HYPERNETWORK", "MEASURES", "PENALISED", "averaged", "differences", "mean_and_error", "rounded"]
+__all__ = [
+    "COMPARED",
+    "HYPERNETWORK",
+    "MEASURES",
+    "PENALISED",
+    "averaged",
+    "differences",
+    "mean_and_error",
+    "rounded",
+    "stated",
+]
 
 MEASURES = ("frechet", "precision", "recall", "diversity", "drift", "heavy")
 COMPARED = {"frechet": "Fréchet distance", "drift": "drift of the shares"}  # both the lower the better
@@ -72,3 +82,9 @@ def compared(own: Sequence[Row], others: Sequence[Row]) -> Iterator[Row]:
 def rounded(value: float) -> float:
     """Four significant digits: what is not measured is not written."""
     return float(f"{value:.4g}")
+
+
+def stated(value: float, error: float) -> str:
+    """Both to the error's first digit: "140 ± 10", "0.34 ± 0.02" """
+    digits = 2 if error <= 0 else max(0, -math.floor(math.log10(error)))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from hypergen_compiler.evidence.autophagy.chains import FORMS, HEAVY, STARTS
-from hypergen_compiler.evidence.autophagy.statistics import COMPARED, HYPERNETWORK, PENALISED
+from hypergen_compiler.evidence.autophagy.statistics import COMPARED, HYPERNETWORK, PENALISED, stated
 
 __all__ = ["sentences"]
 
@@ -28,20 +29,19 @@ def sentences(found: Found) -> Iterator[str]:
         f"{value(found, PENALISED, BALANCED, 'frechet', 1)} to {value(found, PENALISED, BALANCED, 'frechet', last)}."
     )
     yield (
-        "That is not the penalty's merit alone, nor the hypernetwork's: models that saw all real data once end at "
+        "Models that are no hypernetworks but also saw all real data once end at "
         + " and ".join(f"{value(found, name, BALANCED, 'frechet', last)} ({name})" for name in FROM_ALL_DATA)
         + f"; resampling, without a model, at {value(found, 'resampling', BALANCED, 'frechet', last)}."
     )
-    for start in STARTS:
-        changes = verdict(found, HYPERNETWORK, start)
-        yield f"What the penalty changes, without real data, from {start} starts: {changes}."
+    for start, form in product(STARTS, FORMS):
+        yield f"What the penalty changes, {form}, from {start} starts: {verdict(found, HYPERNETWORK, start, form)}."
     yield (
         f"A class that has {HEAVY:.0%} of the pictures at the start, without real data, has after {last} generations "
         + ", ".join(f"{value(found, name, IMBALANCED, 'heavy', last)} ({name})" for name in contestants(found))
         + "."
     )
     for rival in ("plain, retrained", *FROM_ALL_DATA):
-        verdicts = (f"from {start} starts: {verdict(found, rival, start)}" for start in STARTS)
+        verdicts = (f"from {start} starts: {verdict(found, rival, start, SYNTHETIC)}" for start in STARTS)
         yield f"The hypernetwork with the penalty against *{rival}*, without real data, {'; '.join(verdicts)}."
     yield gaussian_sentence(found)
 
@@ -54,13 +54,13 @@ def value(found: Found, contestant: str, start: str, measure: str, generation: i
     """Of the fully synthetic form: "12.3 ± 0.4" """
     place = (contestant, SYNTHETIC, start)
     row = next(row for row in found["chains"] if (row["contestant"], row["form"], row["start"]) == place)
-    return f"{row[measure][generation]:.3g} ± {row[f'{measure}_error'][generation]:.1g}"
+    return stated(row[measure][generation], row[f"{measure}_error"][generation])
 
 
-def verdict(found: Found, against: str, start: str) -> str:
-    """How the penalised hypernetwork differs from another contestant without real data: "Fréchet distance lower by
-    2.1 ± 0.3 in generation 5; drift of the shares not clearly different" """
-    place = (PENALISED, against, SYNTHETIC, start)
+def verdict(found: Found, against: str, start: str, form: str) -> str:
+    """How the penalised hypernetwork differs from another contestant: "Fréchet distance lower by 2.1 ± 0.3 in
+    generation 5; drift of the shares not clearly different" """
+    place = (PENALISED, against, form, start)
     rows = [
         row for row in found["differences"] if (row["contestant"], row["against"], row["form"], row["start"]) == place
     ]
@@ -69,7 +69,7 @@ def verdict(found: Found, against: str, start: str) -> str:
 
 def directions(rows: Sequence[Mapping[str, Any]], measure: str) -> str:
     parts = [
-        f"{'lower' if row['difference'] < 0 else 'higher'} by {abs(row['difference']):.2g} ± {row['error']:.1g} "
+        f"{'lower' if row['difference'] < 0 else 'higher'} by {stated(abs(row['difference']), row['error'])} "
         f"in generation {row['generation']}"
         for row in rows
         if row["measure"] == measure and row["clear"]
@@ -80,7 +80,7 @@ def directions(rows: Sequence[Mapping[str, Any]], measure: str) -> str:
 def gaussian_sentence(found: Found) -> str:
     rows = {row["contestant"]: row for row in found["gaussian"] if row["form"] == SYNTHETIC}
     parts = [
-        f"{row['mean'][-1]:.2f} ± {row['mean_error'][-1]:.1g} of the variance on average, "
+        f"{stated(row['mean'][-1], row['mean_error'][-1])} of the variance on average, "
         f"{row['median'][-1]:.2f} in the median ({name})"
         for name, row in rows.items()
     ]

@@ -19,11 +19,11 @@ from hypergen_compiler.package import import_package
 
 __all__ = ["is_run", "run_of_package"]
 
-CHECKPOINTS = ("checkpoint.safetensors", "checkpoint.pt")
+CHECKPOINT = "checkpoint.safetensors"
 
 
 def is_run(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in CHECKPOINTS)
+    return (folder / CHECKPOINT).is_file()
 
 
 class Opened(NamedTuple):
@@ -77,14 +77,10 @@ def opened(folder: Path, package: Path | None) -> Opened:
             continue
         forget(manifest["name"])
         module = import_package(place, manifest["name"])
-        content = checkpoint(module, folder)
-        hypernetwork, state = part(module, "hypernetwork").Hypernetwork(), part(module, "weights").State()
         try:
-            hypernetwork.load_state_dict(content["hypernetwork"])
-            hypernetwork.load_state_dict(content.get("ema", {}), strict=False)  # as the package exports it
-            state.load_state_dict(content.get("state", {}))
+            hypernetwork, state = part(module, "export").read_run(folder)
             fitting.append((place, Opened(module, manifest, hypernetwork.eval(), state.eval())))
-        except (RuntimeError, KeyError) as error:
+        except (RuntimeError, KeyError, SystemExit) as error:
             reasons.append(f"{place}: {' '.join(str(error).split())}")
     if len(fitting) != 1:
         names = ", ".join(str(place) for place, _ in fitting)
@@ -104,18 +100,6 @@ def candidates(folder: Path) -> Iterator[Path]:
     places = dict.fromkeys(p.resolve() for p in (folder.parent, folder.parent.parent, Path.cwd()))
     seen = dict.fromkeys(found for place in places for found in (place, *sorted(place.iterdir())))
     return (place for place in seen if (place / MANIFEST).is_file())
-
-
-def checkpoint(module: ModuleType, folder: Path) -> dict[str, Any]:
-    """Nothing in it is executed. Raises HG701 where it cannot be read."""
-    try:
-        if (folder / CHECKPOINTS[0]).is_file():
-            return part(module, "checkpoint").read_checkpoint(folder)
-        return torch.load(folder / CHECKPOINTS[1], map_location="cpu", weights_only=True)
-    except (Exception, SystemExit) as error:
-        raise HyperGenError(
-            "HG701", f"the checkpoint of {folder} cannot be read: {error}", remedy="Let the run write it anew."
-        ) from error
 
 
 def items_of(module: ModuleType, data: Path, labels: str | None) -> Items:

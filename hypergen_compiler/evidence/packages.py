@@ -63,7 +63,7 @@ def trained(
     start: Tensor | None = None,
     **settings: Any,
 ) -> Run:
-    """A hypernetwork trained by the package's own trainer, as it exports it: with the moving average of its parameters.
+    """A hypernetwork trained by the package's own trainer, with the moving average of its parameters (`--averaged`).
 
     `settings` are those that differ from its usual ones. With `labels` the small datasets of a step are mixtures of the
     groups, else random parts of the data. `start` [SIZE] are the model's weights to begin with, in place of those that

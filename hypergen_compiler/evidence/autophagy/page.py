@@ -38,7 +38,8 @@ an *imbalanced* one a heavy class with half of the pictures, another for every s
   a third of that rate;
 - *class-conditional* is a VAE told the class, trained on all real data once, that is asked for the shares of the
   classes that a classifier finds in them;
-- *hypernetwork*, trained once over mixtures of all real data, reads them and emits a VAE's weights in one pass;
+- *hypernetwork*, trained once over mixtures of all real data, reads them and emits a VAE's weights in one pass, by the
+  moving average of its parameters;
 - *hypernetwork, penalty unbiased* is the same, trained with the autophagy penalty.
 
 All of them are packages that HyperGen compiled from the same small VAE, with its conditional variant. Two of the

@@ -81,7 +81,6 @@ def opened(folder: Path, package: Path | None) -> Opened:
         hypernetwork, state = part(module, "hypernetwork").Hypernetwork(), part(module, "weights").State()
         try:
             hypernetwork.load_state_dict(content["hypernetwork"])
-            hypernetwork.load_state_dict(content.get("ema", {}), strict=False)  # as the package exports it
             state.load_state_dict(content.get("state", {}))
             fitting.append((place, Opened(module, manifest, hypernetwork.eval(), state.eval())))
         except (RuntimeError, KeyError) as error:

@@ -20,8 +20,8 @@ day, and the command that measures it. `make scorecard` measures all of them and
 FOUND = """
 ## What differs between versions of torch
 
-- With torch 2.6, training in several processes on CPUs fails where the gradients of a divided head are gathered: gloo has
-  no `reduce_scatter` there.
+- With torch 2.6, training in several processes on CPUs fails where the gradients of a divided head are gathered: gloo
+  has no `reduce_scatter` there.
 - With torch 2.6, `torch.compile` cannot take in a whole training step of a model with running statistics.
 - With torch 2.6, `aminmax` has no gradient.
 - Packages name the torch that they were compiled with in their manifest, and `hypergen check` tells that apart from

@@ -128,7 +128,7 @@ def page(results: Results) -> str:
         ("All classes at random mixtures", OF_MIXTURES, results.of_mixtures, MIXED),
     )
     lines = [f"# A rare class, and the knob: {rare} against {common} in {results.data}", "", introduction(results)]
-    for title, text, found, columns in sections:
+    for title, text, found, columns in (section for section in sections if section[2]):
         plot = f"![generated against requested shares]({results.name}.png)\n\n" if columns is KNOB else ""
         lines += ["", f"## {title}", "", plot + text, "", *markdown(rows(found, columns), columns)]
     return "\n".join(lines) + "\n"

@@ -157,9 +157,7 @@ def plan_command(
         origin = Origin(*words, recipe, recipe_given, head, keep, penalty, penalty_space)
         asked = request(origin, tell)
         found = design(asked, package_name(name, "package"), tell)
-        description = describe_package(
-            found.program, found.layout, found.plan, found.points, asked.origin, None, {}, found.recipe
-        )
+        description = describe_package(found, asked.origin, None, {})
         parts = {key: description[key] for key in ("model", "entries", "loss", "sample", "recipe", "layout", "plan")}
         weighed, why = [asdict(row) for row in alternatives(found, tell)], reason(found.plan)
         table = Group(show_design(description), show_alternatives(weighed, why))

@@ -90,7 +90,7 @@ def setting(request, folder) -> Setting:
 def assert_alike(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
     assert one.keys() == other.keys() and any(value.any() for value in one.values())
     for name, value in one.items():
-        torch.testing.assert_close(value, other[name], rtol=1e-5, atol=5e-6)  # torch's versions round differently
+        torch.testing.assert_close(value, other[name], rtol=1e-5, atol=2e-5)  # a bias before a norm has none but noise
 
 
 def test_gradients_accumulate_over_objectives(setting):

@@ -123,7 +123,7 @@ def measure_pair(
     asked = torch.tensor([[1 - x, x] for x in REQUESTED])
     problems = [problem(data, everything, pair, share, seed) for seed in range(effort.seeds)]
     settings = prepared(problems, asked, classifier(problems[0].judge, 2))
-    found: Found = {REAL: [real_values(setting) for setting in settings]}
+    found: Found = {REAL: [real_values(setting, seed) for seed, setting in enumerate(settings)]}
     tell("plain trainings of the pair")
     part = "plain trainings of the pair"
     found |= kept.known(part) or kept.add(part, plain_of_pair(settings, share, effort.steps))

@@ -49,9 +49,9 @@ MIXED = ("share slope", "distance of shares", "loss", "loss at the requested mix
 INTRODUCTION = f"""\
 Written by `hypergen experiment fairness`, {{seeds}} seeds (0 to {{last}}), HyperGen {{version}}, torch {{torch}}. ± is
 one standard error over the seeds. A seed draws its training pictures ({{common}} common and {{rare}} rare ones), its
-validation pictures, the first weights and all noise; the test pictures are the same for all seeds, and nothing was
-chosen by them. The model is a variational autoencoder with one hidden layer of 64 each way. All methods start from the
-same weights, take {{steps}} steps, {{mixed_steps}} with all classes, and see 256 pictures in each.
+validation pictures, the first weights and all noise; the test pictures are the same for all seeds, and no rate, step
+or seed was chosen by them. The model is a variational autoencoder with one hidden layer of 64 each way. All methods
+start from the same weights, take {{steps}} steps, {{mixed_steps}} with all classes, and see 256 pictures in each.
 
 The plain trainings (Adam, cosine schedule) are tuned: rates {{rates}}, and the weights of the best of {CHECKS} steps,
 both by the validation loss at the mixture that is trained for. `{PLAIN}` trains at the data's own mixture;

@@ -77,8 +77,9 @@ def mixed_values(view: View, setting: Setting) -> Values:
     }
 
 
-def real_values(setting: Setting) -> Values:
+def real_values(setting: Setting, seed: int) -> Values:
     """What the measures read in the test's own pictures: the best that can be expected of generated ones."""
+    torch.manual_seed(seed)
     part = setting.problem.test
     pictures = part.images[torch.multinomial(part.weights(setting.mixtures[0]), DRAWN, replacement=True)]
     read = shares(setting.judge, pictures, 2)

@@ -1,7 +1,8 @@
 """Compiles models in many processes and compares every byte:  python -m benchmarks.determinism [ZOO]
 
 The processes differ in the seed of Python's hashes, in the folder that they work in and in their Python: every
-`python3.N` on the path from 3.10 on that has what HyperGen needs, and each named with --python.
+`python3.N` on the path from 3.10 on that has what HyperGen needs, and each named with --python. Python 3.10 is compared
+with itself alone: it does not tell where in a line an instruction stands, by which later ones find a model's own names.
 """
 
 from __future__ import annotations
@@ -70,11 +71,11 @@ def digests_in_process(python: str, seed: int, folder: str, only: Sequence[str],
 
 
 def pythons(named: Sequence[str] = ()) -> list[str]:
-    """This Python, those named, and every other on the path that can run HyperGen with this torch."""
+    """This Python, those named, and every other on the path that can run HyperGen with this torch and find names."""
     others = (shutil.which(f"python3.{minor}") for minor in MINORS)
     found = {version(sys.executable): sys.executable}
     for python in (*named, *filter(None, others)):
-        if version(python) not in found and torch_of(python) == torch.__version__.partition("+")[0]:
+        if version(python) not in found and described(python) == described(sys.executable):
             found[version(python)] = python
     return list(found.values())
 
@@ -83,8 +84,11 @@ def version(python: str) -> str:
     return asked(python, "import platform; print(platform.python_version())")
 
 
-def torch_of(python: str) -> str:
-    return asked(python, f"{NEEDED}; print(torch.__version__.partition('+')[0])")
+def described(python: str) -> str:
+    """What equal bytes need: the version of torch, and whether instructions have positions."""
+    return asked(
+        python, f"{NEEDED}; print(torch.__version__.partition('+')[0], hasattr((lambda: 0).__code__, 'co_positions'))"
+    )
 
 
 def asked(python: str, program: str) -> str:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hypergen_compiler.demo_data import Pictures, digits, read_pictures, split
+from hypergen_compiler.evidence import measures
 from hypergen_compiler.examples import ConvVAE
 from hypergen_compiler.recipes.pythae import Pythae
 
@@ -122,5 +123,4 @@ def share_slope(digits: Digits, sample: Callable[[Tensor, int], Tensor]) -> floa
         samples = sample(digits.images[torch.stack(picked)], SAMPLES).clamp(0, 1).flatten(1)
         given.append(torch.bincount(classes, minlength=10) / SAMPLES)
         made.append(torch.bincount(digits.classifier(samples).argmax(1), minlength=10) / SAMPLES)
-    wanted, got = torch.cat(given), torch.cat(made)
-    return (((wanted - wanted.mean()) * (got - got.mean())).sum() / (wanted - wanted.mean()).square().sum()).item()
+    return measures.share_slope(torch.stack(given), torch.stack(made))

@@ -19,16 +19,18 @@ from hypergen_compiler.pipeline import build
 from hypergen_compiler.request import request
 
 GENERATED = Path(__file__).parent.parent / "generated"
+MODELS = Path(__file__).parent / "emit" / "packages.py"
 VARIANTS = ("chunked", "chunked-alone", "factors", "biases", "base")
 RULES = "E,F,W,I,UP,B"
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory) -> Path:
-    """The bundled models as they are compiled today, and the first of them with every other head."""
+    """The bundled models as they are compiled today, the first of them with every other head, and a statistical one."""
     folder = tmp_path_factory.mktemp("packages")
     named = {m.package: Origin(m.source, m.settings, m.example, entries=m.entries) for m in BUNDLED}
     named |= {f"conv_vae_{head.replace('-', '_')}": replace(named["conv_vae"], head=head) for head in VARIANTS}
+    named["moments"] = Origin(f"{MODELS}:Moments", {}, "2")
     for name, origin in named.items():
         (folder / name).mkdir()
         for path, content in build(request(origin, ignore), name).files.items():

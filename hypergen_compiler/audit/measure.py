@@ -14,6 +14,7 @@ from hypergen_compiler.audit.report import Audit, Following, Group, Quality
 from hypergen_compiler.audit.subject import Reader, Subject
 from hypergen_compiler.errors import HyperGenError, Progress
 from hypergen_compiler.evidence.autophagy.chains import drawn
+from hypergen_compiler.evidence.measures import share_slope
 from hypergen_compiler.evidence.metrics import covered, diversity, frechet, precision, recall, shares
 
 __all__ = ["audited"]
@@ -122,10 +123,4 @@ def followed(reader: Reader, items: Items, by: Judge) -> Following:
     pairs = zip(x.flatten().tolist(), y.flatten().tolist(), strict=True)
     weights = torch.stack(flats).double()
     variation = (weights.var(0).mean().sqrt() / weights.mean(0).square().mean().sqrt().clamp_min(1e-12)).item()
-    return Following(slope(x, y), slope(x, z), (x - y).abs().mean().item(), variation, tuple(pairs))
-
-
-def slope(given: Tensor, found: Tensor) -> float:
-    """Of found against given shares [mixtures, groups], through the point where all groups are alike."""
-    alike = 1 / given.shape[1]
-    return (((given - alike) * (found - alike)).sum() / (given - alike).square().sum()).item()
+    return Following(share_slope(x, y), share_slope(x, z), (x - y).abs().mean().item(), variation, tuple(pairs))

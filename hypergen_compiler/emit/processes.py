@@ -20,4 +20,5 @@ def processes(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         header=header(program),
         buffers=bool(program.buffers),
         sharded=has_one_matrix(plan),
+        moments=plan.reads_moments,
     )

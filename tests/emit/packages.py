@@ -12,7 +12,7 @@ from hypergen_compiler.emit.files import emit
 from hypergen_compiler.layout import lay_out
 from hypergen_compiler.plan import left_out, plan
 
-__all__ = ["Quiet", "Statistics", "publish"]
+__all__ = ["Moments", "Quiet", "Statistics", "publish"]
 
 
 class Quiet(nn.Module):
@@ -32,6 +32,20 @@ class Quiet(nn.Module):
         return self((torch.arange(n) % 2).float().unsqueeze(1).expand(-1, 5))
 
 
+class Moments(nn.Module):
+    """A statistical model, whose samples differ by their place."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean, self.log_scale = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
+
+    def loss(self, x: Tensor) -> Tensor:
+        return (0.5 * ((x - self.mean) / self.log_scale.exp()).square() + self.log_scale).sum(1).mean()
+
+    def sample(self, n: int) -> Tensor:
+        return self.mean + self.log_scale.exp() * (2.0 * (torch.arange(n) % 2) - 1).unsqueeze(1)
+
+
 class Statistics(nn.Module):
     """Keeps running statistics of its input, and a constant."""
 
@@ -47,9 +61,9 @@ class Statistics(nn.Module):
         return self.down(torch.randn(n, 5))
 
 
-def publish(model: nn.Module, path: Path, head: str) -> None:
-    """Writes the package of a model of vectors [n, 5] to the folder `path`, whose name is the package's."""
-    points = entry_points(model, lambda n: torch.randn(n, 5), loss="loss", sample="sample")
+def publish(model: nn.Module, path: Path, head: str, width: int = 5) -> None:
+    """Writes the package of a model of vectors [n, width] to the folder `path`, whose name is the package's."""
+    points = entry_points(model, lambda n: torch.randn(n, width), loss="loss", sample="sample")
     program = capture(model, points, name=path.name, source="Model()", loss="loss", sample="sample")
     chosen = plan(program, lay_out(program), head=head)
     path.mkdir()

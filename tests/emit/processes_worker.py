@@ -16,7 +16,7 @@ HEADS = ("biases", "low_rank")
 def training(package: str, folder: Path, shard_head: bool = False):
     """A run of the same settings, whoever makes it."""
     module = importlib.import_module(f"{package}.training")
-    data = importlib.import_module(f"{package}.data").read_data(folder / "data.npz")
+    data = importlib.import_module(f"{package}.data").read_data(folder / ("pairs.npz" if package == "moments" else "data.npz"))
     settings = module.Settings(steps=STEPS, batch=12, episodes=3, lr=3e-3)
     return module.Trainer(data, settings, shard_head=shard_head)
 
@@ -49,6 +49,11 @@ def main() -> None:
             again.advance()
         save(again, folder / f"{name}_resumed.pt")
         torch.save(tuple(run.hypernetwork.head.shape), folder / f"{name}_shape_{processes.rank()}.pt")
+
+    run = training("moments", folder)
+    for _ in range(STEPS):
+        run.advance()
+    save(run, folder / "moments.pt")
 
     run = training("running_statistics", folder)
     run.advance()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from .packages import Quiet, Statistics, publish
+from .packages import Moments, Quiet, Statistics, publish
 from .processes_worker import HEADS, STEPS, training
 
 PROCESSES = 2
@@ -27,10 +27,12 @@ def folder(tmp_path_factory) -> Path:
     for head in HEADS:
         torch.manual_seed(0)
         publish(Quiet(), path / head, head.replace("_", "-"))
+    publish(Moments(), path / "moments", "biases", width=2)
     publish(Statistics(), path / "running_statistics", "low-rank")
     labels = np.arange(96) % 4
     values = np.random.default_rng(0).normal(size=(96, 5)) + labels[:, None]
     np.savez(path / "data.npz", x=values.astype(np.float32), labels=labels)
+    np.savez(path / "pairs.npz", x=values[:, :2].astype(np.float32), labels=labels)
     sys.path.insert(0, str(path))
     launch(path)
     yield path
@@ -118,6 +120,15 @@ def test_one_process_goes_on_where_two_stopped(folder, alone, head, mode):
     for _ in range(STEPS // 2):
         run.advance()
     assert_same_run(alone[head], run.content())
+
+
+def test_two_processes_read_the_moments_of_all_items(folder):
+    """The smallest and the largest of all items are no mean of those of the processes."""
+    run = training("moments", folder)
+    assert run.hypernetwork.encoder.usual.numel() == 2 * 5
+    for _ in range(STEPS):
+        run.advance()
+    assert_same_run(run.content(), stored(folder / "moments.pt"))
 
 
 def test_running_statistics_are_those_of_all_items(folder):

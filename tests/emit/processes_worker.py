@@ -16,7 +16,8 @@ HEADS = ("biases", "low_rank")
 def training(package: str, folder: Path, shard_head: bool = False):
     """A run of the same settings, whoever makes it."""
     module = importlib.import_module(f"{package}.training")
-    data = importlib.import_module(f"{package}.data").read_data(folder / ("pairs.npz" if package == "moments" else "data.npz"))
+    file = folder / ("pairs.npz" if package == "moments" else "data.npz")
+    data = importlib.import_module(f"{package}.data").read_data(file)
     settings = module.Settings(steps=STEPS, batch=12, episodes=3, lr=3e-3)
     return module.Trainer(data, settings, shard_head=shard_head)
 

@@ -63,15 +63,18 @@ class Package:
                 f"another module called {self.name!r} is imported already",
                 remedy="Compile the package under another name.",
             )
-        for name in [name for name in sys.modules if name == self.name or name.startswith(f"{self.name}.")]:
-            del sys.modules[name]
         package = import_package(self.path, self.name)
         vars(package)["__hypergen__"] = (str(self.path), content)
         return package
 
 
 def import_package(folder: Path, name: str) -> ModuleType:
-    """Imports a folder under a name, whatever the folder is called, without writing bytecode into it."""
+    """Imports a folder under a name, whatever the folder is called, without writing bytecode into it.
+
+    What was imported under the name before is forgotten first, or its modules would be taken for the folder's.
+    """
+    for known in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
+        del sys.modules[known]
     several = (folder / "__init__.py").is_file()
     specification = importlib.util.spec_from_file_location(
         name,

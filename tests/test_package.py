@@ -29,7 +29,7 @@ from hypergen_compiler.manifest import (
     relative,
     unknown_files,
 )
-from hypergen_compiler.package import Package
+from hypergen_compiler.package import Package, import_package
 from hypergen_compiler.program import Affine
 from hypergen_compiler.publish import check_target, staged, swap_in
 from hypergen_compiler.rebuild import dimension, example_of, setting
@@ -292,6 +292,12 @@ class TestLoading:
         loaded = self.package(out).load()
         put(out, "two")
         assert self.package(out).load().model.VALUE == "two" and loaded.model.VALUE == "one"
+
+    def test_an_import_of_another_folder_has_modules_of_its_own(self, out):
+        put(out, "one")
+        first = import_package(out, "small")
+        put(out, "two")
+        assert import_package(out, "small").model.VALUE == "two" and first.model.VALUE == "one"
 
     def test_another_module_is_not_replaced(self, out, monkeypatch):
         put(out, "one")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -75,7 +74,6 @@ def opened(folder: Path, package: Path | None) -> Opened:
         manifest = read_manifest(place)
         if manifest["loss"] is None:
             continue
-        forget(manifest["name"])
         module = import_package(place, manifest["name"])
         try:
             hypernetwork, state = part(module, "export").read_run(folder)
@@ -87,12 +85,6 @@ def opened(folder: Path, package: Path | None) -> Opened:
         what = f"{names} fit its checkpoint" if fitting else "; ".join(["no package fits its checkpoint", *reasons])
         raise HyperGenError("HG701", f"{folder}: {what}", remedy="Name the folder of its package with --package.")
     return fitting[0][1]
-
-
-def forget(name: str) -> None:
-    """Another package of that name, whose modules would be taken for this one's."""
-    for known in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
-        del sys.modules[known]
 
 
 def candidates(folder: Path) -> Iterator[Path]:

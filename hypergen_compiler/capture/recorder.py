@@ -178,7 +178,7 @@ class Recorder(TorchFunctionMode):
             if short in ESCAPES and sources and "distributions" not in frame.f_code.co_filename:
                 kinds = frozenset(source.kind for source in sources)
                 buffers = frozenset(source for source in sources if source.kind == "buffer")
-                self.tape.escapes.append(Escape(kinds, buffers, short, call.where))
+                self.tape.escapes.append(Escape(kinds, buffers, short, call.where, frames.is_guard(frame)))
             return
         if call.name.rpartition(".")[2] in SHAPE_ONLY:
             sources = frozenset()

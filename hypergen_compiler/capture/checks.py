@@ -27,8 +27,8 @@ SOURCE_WORDS = {
 def check_escapes(tapes: Sequence[Tape], point: EntryPoint, *, allow_frozen: bool = False) -> list[str]:
     """Values that left the graph: refused when they come from weights, warned of when from data or state.
 
-    Returns a sentence for each that is allowed, as those are that only decide whether an error is raised. Raises HG205 for weights and HG204 for random numbers unless
-    `allow_frozen`, and HG204 for state that the entry point changes.
+    Returns a sentence for each that is allowed, as those are that only decide whether an error is raised. Raises HG205
+    for weights and HG204 for random numbers unless `allow_frozen`, and HG204 for state that the entry point changes.
     """
     changing = [escape for tape in tapes for escape in changing_decisions(tape)]
     if changing:

@@ -18,7 +18,16 @@ from torch import nn
 from hypergen_compiler.capture.statements import ELEMENT, RETURNED, statements
 from hypergen_compiler.where import is_foreign, is_ours
 
-__all__ = ["argument_names", "is_guard", "is_reflected", "is_transparent", "location", "naming_frame", "targets", "unpacked_names"]
+__all__ = [
+    "argument_names",
+    "is_guard",
+    "is_reflected",
+    "is_transparent",
+    "location",
+    "naming_frame",
+    "targets",
+    "unpacked_names",
+]
 
 TORCH = os.path.dirname(torch.__file__) + os.sep
 DISTRIBUTIONS = os.path.join(TORCH, "distributions") + os.sep

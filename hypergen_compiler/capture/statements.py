@@ -23,8 +23,8 @@ class Statements(NamedTuple):
 
     `operands`: the names of a call's or an operation's arguments, by position or keyword; `left`: the variable, or the
     variable and its attribute, on the left of an operation; `unpacked`: the names that a variable is taken apart into;
-    `copied`: a second name that a variable gets; `elements`: what loops call the elements of a list; `guards`: assertions,
-    and decisions that have a branch which only raises, with their tests.
+    `copied`: a second name that a variable gets; `elements`: what loops call the elements of a list; `guards`:
+    assertions, and decisions that have a branch which only raises, with their tests.
     """
 
     targets: dict[Span, Any]

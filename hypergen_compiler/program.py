@@ -191,7 +191,7 @@ class Entry:
     `free_size` is the name of the second free size, `length` or `side`, where the entry point has one, and `other_size`
     a value of it besides the example's.
     `differentiable` tells whether the first output carries a gradient to the weights, `knows_mode` whether training
-    and evaluation differ in anything.
+    and evaluation differ in anything; `only` is the mode that the model runs in where it fails in the other.
     """
 
     name: str
@@ -206,6 +206,7 @@ class Entry:
     draws_random_numbers: bool = False
     knows_mode: bool = True
     evaluation: Entry | None = field(default=None, repr=False, compare=False)
+    only: str | None = None
 
     @property
     def graphs(self) -> tuple[torch.fx.Graph, ...]:

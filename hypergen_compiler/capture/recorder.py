@@ -34,6 +34,10 @@ ESCAPES = frozenset(
 UNCOUNTED = frozenset({"batch_norm", "instance_norm"})  # these update running statistics, and no version tells of it
 REFLECTED = frozenset({"Tensor.add", "Tensor.mul"})  # recorded alike for `x + 1` and `1 + x`
 OF_ARRAYS = frozenset({"torch.tensor", "torch.as_tensor", "torch.asarray"})
+OVERWRITING = frozenset(
+    "normal_ uniform_ fill_ zero_ copy_ exponential_ random_ bernoulli_ geometric_ log_normal_ cauchy_ "
+    "constant_".split()
+)
 SHAPE_ONLY = frozenset(
     "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full".split()
 )
@@ -134,6 +138,9 @@ class Recorder(TorchFunctionMode):
         if name in OF_ARRAYS and not used and isinstance(args[0] if args else None, np.ndarray):
             return function(*args, **kwargs)  # a constant, like what torch.from_numpy gives
         refuse_unseen(name, used, where, autocast=self.autocast)
+        target = args[0] if args else kwargs.get("tensor")  # as functions of nn.init are called
+        if short in OVERWRITING and isinstance(target, torch.Tensor) and id(target) not in self.refs:
+            self.see_empty(target, where, frame)
         call = Call(
             function,
             name,
@@ -156,6 +163,20 @@ class Recorder(TorchFunctionMode):
         call.out = fill(output, self.result)
         self.note(call, short, frame)
         return output
+
+    def see_empty(self, tensor: torch.Tensor, where: str | None, frame: FrameType) -> None:
+        """A tensor that `torch.Tensor(n, 4)` made, which is no recorded call, and that is about to be filled."""
+        if storage_of(tensor) in self.tape.storages.values():
+            return
+        kept = {} if tensor.dtype == torch.get_default_dtype() else {"dtype": tensor.dtype}
+        call = Call(
+            torch.empty, "torch.empty", tuple(tensor.shape) or ((),), kept, torch.is_grad_enabled(), where=where
+        )
+        call.iteration, call.out = current_iteration(), self.result(tensor)
+        self.sources[call.out] = frozenset()
+        if self.with_scopes:
+            self.place(call, frame)
+        self.tape.calls.append(call)
 
     def written_storages(self, call: Call, used: list[torch.Tensor], versions: list[int]) -> frozenset[int]:
         name = call.name.rpartition(".")[2]

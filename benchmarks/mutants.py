@@ -17,16 +17,19 @@ SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.And: ast.Or, ast.Or: ast.And, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr,
 }  # fmt: skip
 Change = Callable[[Any], None]
-SILENT = ("HyperGenError", "frozenset")  # whose texts are prose, or names that a table lists
+SILENT = ("HyperGenError", "Violation", "frozenset")  # whose texts are prose, or names that a table lists
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One mistake: the module's text with it, its line, and what became of what."""
+    """One mistake: the module's text with it, its line, and what became of what; `statement` are the lines of the
+    statement that holds it, of which those in no function run on import."""
 
     text: str
     line: int
     what: str
+    statement: range
+    in_function: bool
 
 
 def count(text: str) -> int:
@@ -40,7 +43,20 @@ def mutant(text: str, number: int) -> Mutant:
     before, _ = next(itertools.islice(changes(tree), number, None))
     after, change = next(itertools.islice(changes(mutated), number, None))
     change(after)
-    return Mutant(ast.unparse(ast.fix_missing_locations(mutated)), before.lineno, described(before, after))
+    holding = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and before in ast.walk(node)]
+    return Mutant(
+        ast.unparse(ast.fix_missing_locations(mutated)),
+        before.lineno,
+        described(before, after),
+        own_lines(holding[-1]),
+        any(isinstance(node, ast.FunctionDef) for node in holding[:-1]),
+    )
+
+
+def own_lines(statement: ast.stmt) -> range:
+    """The lines of a statement without those that it holds."""
+    body = getattr(statement, "body", None)
+    return range(statement.lineno, body[0].lineno if body else (statement.end_lineno or statement.lineno) + 1)
 
 
 def described(before: ast.AST, after: ast.AST) -> str:

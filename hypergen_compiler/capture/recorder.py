@@ -36,6 +36,8 @@ REFLECTED = frozenset({"Tensor.add", "Tensor.mul"})  # recorded alike for `x + 1
 SHAPE_ONLY = frozenset(
     "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full".split()
 )
+# What gives a view of what lies in order in memory, and a copy of anything else.
+PERHAPS_VIEWS = frozenset({"contiguous", "reshape", "reshape_as", "flatten", "ravel"})
 
 
 def qualified_name(function: Callable[..., Any]) -> str:
@@ -151,8 +153,15 @@ class Recorder(TorchFunctionMode):
         call.random = short in RANDOM_WITHOUT_VALUES if self.fake else not torch.equal(generator, self.generator)
         call.writes = self.written_storages(call, used, versions) | self.updated_storages(used, values)
         call.out = fill(output, self.result)
+        if short in PERHAPS_VIEWS:
+            self.join_memory(used[0], output)
         self.note(call, short, frame)
         return output
+
+    def join_memory(self, source: torch.Tensor, made: torch.Tensor) -> None:
+        """Takes a copy for a view where a batch of one would give a view: a single row has no gap to the next."""
+        if source.dim() and source[:1].is_contiguous():
+            self.tape.storages[self.refs[id(made)]] = self.tape.storages[self.refs[id(source)]]
 
     def written_storages(self, call: Call, used: list[torch.Tensor], versions: list[int]) -> frozenset[int]:
         name = call.name.rpartition(".")[2]

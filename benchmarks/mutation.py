@@ -168,7 +168,9 @@ def main() -> None:
     found = []
     for one in try_all(sample(options.mutants, options.seed)):
         found.append(one)
-        print(f"{'noticed' if one.noticed else 'MISSED '} {one.module}:{one.mutant.line}: {one.mutant.what}", flush=True)
+        print(
+            f"{'noticed' if one.noticed else 'MISSED '} {one.module}:{one.mutant.line}: {one.mutant.what}", flush=True
+        )
     for name in GROUPS:
         own = [tried for tried in found if tried.group == name]
         print(f"{name}: {sum(tried.noticed for tried in own)} of {len(own)} noticed")

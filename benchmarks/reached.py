@@ -103,7 +103,9 @@ class Chosen:
 def quickest(tests: Mapping[str, Test], lines: Collection[Line], most: float) -> list[str]:
     """The tests that run any of the lines, the quickest first, for as many seconds."""
     chosen, left = [], most
-    for name in sorted((name for name in tests if not tests[name].lines.isdisjoint(lines)), key=lambda n: tests[n].seconds):
+    for name in sorted(
+        (name for name in tests if not tests[name].lines.isdisjoint(lines)), key=lambda n: tests[n].seconds
+    ):
         left -= tests[name].seconds
         if left < 0 and chosen:
             break

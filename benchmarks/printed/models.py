@@ -216,7 +216,9 @@ CASES = {
     "everything": Case(Everything, vectors, {"loss": None, "sample": None, "entries": ("forward", "several", "modes")}),
     "critic": Case(Generator, vectors, {"recipe": Gan(critic=Critic(), latent=3, shape=(4,))}),
     "dense": Case(Vectors, vectors, {"head": "dense", "penalty": "mean", "space": "weights"}),
-    "factors": Case(lambda: Vectors().double(), lambda n: (torch.randn(n, 4).double(),), {"head": "factors", "sample": None}),
+    "factors": Case(
+        lambda: Vectors().double(), lambda n: (torch.randn(n, 4).double(),), {"head": "factors", "sample": None}
+    ),
     "chunked": Case(Vectors, vectors, {"head": "chunked", "keep": ("down.*",), "penalty": "literal"}),
     "alone": Case(Vectors, vectors, {"head": "chunked-alone", "penalty": "none"}),
     "base": Case(Vectors, vectors, {"head": "base", "sample": None}),

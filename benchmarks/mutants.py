@@ -22,14 +22,17 @@ SILENT = ("HyperGenError", "Violation", "frozenset")  # whose texts are prose, o
 
 @dataclass(frozen=True)
 class Mutant:
-    """One mistake: the module's text with it, its line, and what became of what; `statement` are the lines of the
-    statement that holds it, of which those in no function run on import."""
+    """One mistake: the module's text with it, its line, and what became of what.
+
+    `statement` are the lines of the statement that holds it, and `function` the names of the function in whose body it
+    is, behind its class's; none where it is run on import.
+    """
 
     text: str
     line: int
     what: str
     statement: range
-    in_function: bool
+    function: tuple[str, ...]
 
 
 def count(text: str) -> int:
@@ -49,8 +52,19 @@ def mutant(text: str, number: int) -> Mutant:
         before.lineno,
         described(before, after),
         own_lines(holding[-1]),
-        any(isinstance(node, ast.FunctionDef) for node in holding[:-1]),
+        function_of(holding),
     )
+
+
+def function_of(holding: list[ast.stmt]) -> tuple[str, ...]:
+    """The names of the outermost function among the statements that hold a node, outer ones first."""
+    names: list[str] = []
+    for statement in holding[:-1]:
+        if isinstance(statement, ast.ClassDef | ast.FunctionDef):
+            names.append(statement.name)
+        if isinstance(statement, ast.FunctionDef):
+            return tuple(names)
+    return ()
 
 
 def own_lines(statement: ast.stmt) -> range:

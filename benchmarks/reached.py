@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Chosen", "Recorder", "Test", "quickest"]
+__all__ = ["Recorder", "Test", "quickest"]
 
 Line = tuple[str, int]  # a file below the traced folder, and a line
 
@@ -59,19 +59,18 @@ def traced(folder: str) -> Iterator[Test]:
 
 
 class Recorder:
-    """A plugin of pytest; `tests` are those that passed, by their ids."""
+    """A plugin of pytest; `tests` are what each test runs below the folder, by its id."""
 
     def __init__(self, folder: Path):
         self.folder = f"{folder}/"
         self.tests: dict[str, Test] = {}
-        self.failed: list[str] = []
         self.shared: dict[Any, Test] = defaultdict(Test)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         with traced(self.folder) as found:
             yield
-        definitions = getattr(item, "_fixtureinfo").name2fixturedefs
+        definitions = item._fixtureinfo.name2fixturedefs
         for definition in {one for name in definitions for one in definitions[name]} & self.shared.keys():
             found.add(self.shared[definition])
         self.tests[item.nodeid] = found
@@ -84,20 +83,6 @@ class Recorder:
         with traced(self.folder) as found:
             yield
         self.shared[fixturedef].add(found)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed:
-            self.failed.append(report.nodeid)
-
-
-class Chosen:
-    """A plugin of pytest that runs these tests alone, in this order."""
-
-    def __init__(self, tests: Collection[str]):
-        self.order = {test: number for number, test in enumerate(tests)}
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = sorted((one for one in items if one.nodeid in self.order), key=lambda one: self.order[one.nodeid])
 
 
 def quickest(tests: Mapping[str, Test], lines: Collection[Line], most: float) -> list[str]:

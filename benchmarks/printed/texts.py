@@ -46,7 +46,7 @@ def files(name: str) -> dict[str, str]:
 
 
 def printed(name: str, common: Mapping[str, str]) -> str:
-    """What a package has of its own: how its files differ from those of the common one, whose own two are shown whole."""
+    """What a package has of its own: how its files differ from those of the common one, whose own are shown whole."""
     made = files(name)
     parts = [f"==== {path}\n{differences('', common[path])}" for path in WHOLE if name == COMMON]
     for path, text in made.items():

@@ -34,8 +34,8 @@ PACKAGE = "hypergen_compiler"
 GROUPS = {"layout": "layout.py", "plan": "plan/*.py", "emission": "emit/*.py", "checker": "checker/*.py"}
 TESTS = (
     *(f"tests/test_{name}.py" for name in "alternatives costs layout plan".split()),
-    "tests/checker/test_stages.py",
-    *(f"tests/emit/test_{name}.py" for name in "formulas literals names printed text weights".split()),
+    *(f"tests/checker/test_{name}.py" for name in "report stages".split()),
+    *(f"tests/emit/test_{name}.py" for name in "formulas literals names numbers printed text weights".split()),
     "tests/test_generated.py::test_a_committed_package_is_what_this_process_writes",
 )
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")

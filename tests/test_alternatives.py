@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -104,7 +105,7 @@ def test_the_reason():
 class Watched(Small):
     """Keeps the sizes of the batches that its loss was run on, and whether it was in training."""
 
-    seen: list[tuple[int, bool]] = []
+    seen: ClassVar[list[tuple[int, bool]]] = []
 
     def loss(self, x):
         self.seen.append((len(x), self.training))
@@ -121,7 +122,8 @@ def watched():
 
 def ticking(step):
     """A clock on which every run takes `step` seconds."""
-    return lambda count=itertools.count(): next(count) * step
+    count = itertools.count()
+    return lambda: next(count) * step
 
 
 def test_a_machine_is_measured_by_a_copy_small_calls_and_the_models_step(watched):

@@ -71,6 +71,7 @@ class Recorder(TorchFunctionMode):
         self.alive: list[Any] = []
         self.sources: dict[Ref, frozenset[Ref]] = {}
         self.written_sources: dict[int, frozenset[Ref]] = {}
+        self.joined: dict[int, int] = {}
         self.generator: torch.Tensor | None = None
         self.autocast = torch.is_autocast_enabled("cpu")
         self.scopes: dict[int, Scope] = {}
@@ -87,7 +88,7 @@ class Recorder(TorchFunctionMode):
         self.refs[id(tensor)] = ref
         self.alive.append(tensor)  # ids and storages stay unique only while their owners live
         self.tape.shapes[ref], self.tape.dtypes[ref] = tuple(tensor.shape), tensor.dtype
-        self.tape.storages[ref] = storage_of(tensor)
+        self.tape.storages[ref] = self.memory_of(tensor)
         if ref.kind != "value":
             self.sources[ref] = frozenset((ref,))
         return ref
@@ -97,7 +98,7 @@ class Recorder(TorchFunctionMode):
             if id(value) not in self.refs:
                 ref = Ref("constant", len(self.tape.constants))
                 known = {storage for other, storage in self.tape.storages.items() if other.kind != "constant"}
-                if storage_of(value) in known:
+                if self.memory_of(value) in known:
                     self.tape.aliases.add(ref)
                 self.see(value, ref)
                 self.tape.constants[ref] = value.detach().clone()
@@ -160,8 +161,14 @@ class Recorder(TorchFunctionMode):
 
     def join_memory(self, source: torch.Tensor, made: torch.Tensor) -> None:
         """Takes a copy for a view where a batch of one would give a view: a single row has no gap to the next."""
-        if source.dim() and source[:1].is_contiguous():
-            self.tape.storages[self.refs[id(made)]] = self.tape.storages[self.refs[id(source)]]
+        memory = self.memory_of(source)
+        if source.dim() and source[:1].is_contiguous() and self.memory_of(made) != memory:
+            self.joined[storage_of(made)] = self.tape.storages[self.refs[id(made)]] = memory
+
+    def memory_of(self, tensor: torch.Tensor) -> int:
+        """Its storage, or that of which it may be a view."""
+        storage = storage_of(tensor)
+        return self.joined.get(storage, storage)
 
     def written_storages(self, call: Call, used: list[torch.Tensor], versions: list[int]) -> frozenset[int]:
         name = call.name.rpartition(".")[2]

@@ -66,6 +66,13 @@ def forward(self, x):
     z.mul_(2)
     return y, z
 """,
+    "a write into a part of what may be a view": """
+def forward(self, x):
+    y = self.fc(x)
+    z = y[:, :2].contiguous()
+    z[0].mul_(2)
+    return y, z
+""",
     "a tuple of one tensor that another entry point reads": """
 def forward(self, x):
     y = torch.tanh(self.fc(x)) * x

@@ -37,6 +37,8 @@ OF_ARRAYS = frozenset({"torch.tensor", "torch.as_tensor", "torch.asarray"})
 SHAPE_ONLY = frozenset(
     "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full".split()
 )
+# What gives a view of what lies in order in memory, and a copy of anything else.
+PERHAPS_VIEWS = frozenset({"contiguous", "reshape", "reshape_as", "flatten", "ravel"})
 
 
 def qualified_name(function: Callable[..., Any]) -> str:
@@ -70,6 +72,7 @@ class Recorder(TorchFunctionMode):
         self.alive: list[Any] = []
         self.sources: dict[Ref, frozenset[Ref]] = {}
         self.written_sources: dict[int, frozenset[Ref]] = {}
+        self.joined: dict[int, int] = {}
         self.generator: torch.Tensor | None = None
         self.autocast = torch.is_autocast_enabled("cpu")
         self.scopes: dict[int, Scope] = {}
@@ -86,7 +89,7 @@ class Recorder(TorchFunctionMode):
         self.refs[id(tensor)] = ref
         self.alive.append(tensor)  # ids and storages stay unique only while their owners live
         self.tape.shapes[ref], self.tape.dtypes[ref] = tuple(tensor.shape), tensor.dtype
-        self.tape.storages[ref] = storage_of(tensor)
+        self.tape.storages[ref] = self.memory_of(tensor)
         if ref.kind != "value":
             self.sources[ref] = frozenset((ref,))
         return ref
@@ -96,7 +99,7 @@ class Recorder(TorchFunctionMode):
             if id(value) not in self.refs:
                 ref = Ref("constant", len(self.tape.constants))
                 known = {storage for other, storage in self.tape.storages.items() if other.kind != "constant"}
-                if storage_of(value) in known:
+                if self.memory_of(value) in known:
                     self.tape.aliases.add(ref)
                 self.see(value, ref)
                 self.tape.constants[ref] = value.detach().clone()
@@ -154,8 +157,21 @@ class Recorder(TorchFunctionMode):
         call.random = short in RANDOM_WITHOUT_VALUES if self.fake else not torch.equal(generator, self.generator)
         call.writes = self.written_storages(call, used, versions) | self.updated_storages(used, values)
         call.out = fill(output, self.result)
+        if short in PERHAPS_VIEWS:
+            self.join_memory(used[0], output)
         self.note(call, short, frame)
         return output
+
+    def join_memory(self, source: torch.Tensor, made: torch.Tensor) -> None:
+        """Takes a copy for a view where a batch of one would give a view: a single row has no gap to the next."""
+        memory = self.memory_of(source)
+        if source.dim() and source[:1].is_contiguous() and self.memory_of(made) != memory:
+            self.joined[storage_of(made)] = self.tape.storages[self.refs[id(made)]] = memory
+
+    def memory_of(self, tensor: torch.Tensor) -> int:
+        """Its storage, or that of which it may be a view."""
+        storage = storage_of(tensor)
+        return self.joined.get(storage, storage)
 
     def written_storages(self, call: Call, used: list[torch.Tensor], versions: list[int]) -> frozenset[int]:
         name = call.name.rpartition(".")[2]

@@ -14,7 +14,7 @@ from hypergen_compiler.emit.batches import (
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import has_one_matrix, is_long, is_penalised
 from hypergen_compiler.emit.names import identifier
-from hypergen_compiler.emit.objective import drawn, unpacked
+from hypergen_compiler.emit.objective import drawn, has_chains, unpacked
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
@@ -78,6 +78,7 @@ def learner(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         unpacked=unpacked(names),
         arguments=loss_arguments(program, names, critic) if critic else None,
         per_item=bool(critic and program.entry(critic).shapes[:1] != ((),)),
+        chains=has_chains(program, plan),
     )
 
 

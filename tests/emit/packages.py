@@ -65,7 +65,7 @@ class Statistics(nn.Module):
 def publish(
     model: nn.Module, path: Path, head: str, width: int = 5, example: Callable[[int], Tensor] | None = None
 ) -> None:
-    """Writes the package of a model to a folder of its name; its data are vectors [n, width], or what `example` gives."""
+    """Writes the package of a model, of vectors [n, width] or what `example` gives, to a folder of its name."""
     points = entry_points(model, example or (lambda n: torch.randn(n, width)), loss="loss", sample="sample")
     program = capture(model, points, name=path.name, source="Model()", loss="loss", sample="sample")
     chosen = plan(program, lay_out(program), head=head)

@@ -28,9 +28,9 @@ from benchmarks.zoo_entries import ZooEntry
 from hypergen_compiler.design import Request
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.examples.catalogue import BUNDLED
-from hypergen_compiler.origin import Origin
 from hypergen_compiler.pipeline import build
-from hypergen_compiler.request import request
+from hypergen_compiler.request.origin import Origin
+from hypergen_compiler.request.words import request
 
 __all__ = ["Compared", "compare", "pythons"]
 

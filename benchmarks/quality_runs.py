@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.quality_tasks import EPISODES, ITEMS, Digits, Task, share_slope
 from benchmarks.steps import ratio, time_pairs
-from hypergen_compiler.package import import_package
+from hypergen_compiler.publishing.package import import_package
 
 __all__ = ["Run", "step_ratio", "train_head", "train_plain"]
 

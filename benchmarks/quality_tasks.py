@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hypergen_compiler.demo_data import Pictures, digits, read_pictures, split
+from hypergen_compiler.demo.data import Pictures, digits, read_pictures, split
 from hypergen_compiler.evidence import measures
 from hypergen_compiler.examples import ConvVAE
 from hypergen_compiler.recipes.pythae import Pythae

@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import nn
 
-from hypergen_compiler.example import resolve_example
 from hypergen_compiler.examples.catalogue import BUNDLED, BundledModel
-from hypergen_compiler.source import resolve_model
+from hypergen_compiler.request.example import resolve_example
+from hypergen_compiler.request.source import resolve_model
 
 __all__ = ["ZooEntry", "bundled_entries", "case_entry"]
 

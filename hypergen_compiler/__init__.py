@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from hypergen_compiler.api import compile, plan, verify
     from hypergen_compiler.capture.steps import steps
     from hypergen_compiler.errors import HyperGenError, HyperGenWarning
-    from hypergen_compiler.package import Package
     from hypergen_compiler.plan import Plan
+    from hypergen_compiler.publishing.package import Package
 
 __all__ = ["HyperGenError", "HyperGenWarning", "Package", "Plan", "__version__", "compile", "plan", "steps", "verify"]
 

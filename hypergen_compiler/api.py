@@ -12,15 +12,15 @@ from torch import nn
 from hypergen_compiler.capture.warm import warmed
 from hypergen_compiler.design import Request, design
 from hypergen_compiler.errors import HyperGenError, Progress, ignore
-from hypergen_compiler.manifest import edited_files, read_manifest
-from hypergen_compiler.package import Package
+from hypergen_compiler.owning.rebuild import completed, example_of, points_of, rebuild_model
 from hypergen_compiler.pipeline import package_name, publish
 from hypergen_compiler.plan import Plan
-from hypergen_compiler.rebuild import completed, example_of, points_of, rebuild_model
+from hypergen_compiler.publishing.manifest import edited_files, read_manifest
+from hypergen_compiler.publishing.package import Package
 from hypergen_compiler.recipes import Recipe, with_critic
-from hypergen_compiler.verification import Verification
-from hypergen_compiler.verify import verify_package
-from hypergen_compiler.verify_alone import run_package
+from hypergen_compiler.verification.alone import run_package
+from hypergen_compiler.verification.findings import Verification
+from hypergen_compiler.verification.verify import verify_package
 
 __all__ = ["compile", "plan", "verify", "verify_folder"]
 

@@ -13,12 +13,12 @@ from typing import Annotated, Any
 
 import typer
 
-from hypergen_compiler import cli_owning
 from hypergen_compiler.audit.command import audit_command
-from hypergen_compiler.cli_doctor import doctor_command
-from hypergen_compiler.cli_experiment import experiments
-from hypergen_compiler.cli_project import compile_and_show, named_target, project_targets
-from hypergen_compiler.terminal import CHECK_FAILED, answer, reported, tell
+from hypergen_compiler.commands import owning
+from hypergen_compiler.commands.doctor import doctor_command
+from hypergen_compiler.commands.experiment import experiments
+from hypergen_compiler.commands.project import compile_and_show, named_target, project_targets
+from hypergen_compiler.commands.terminal import CHECK_FAILED, answer, reported, tell
 from hypergen_compiler.version import VERSION
 
 __all__ = ["app", "main"]
@@ -107,8 +107,8 @@ def compile_command(
 ) -> None:
     """Compile a model into a training package; without SOURCE, every package that pyproject.toml lists."""
     with reported():
-        from hypergen_compiler.origin import Origin
-        from hypergen_compiler.source import parse_settings
+        from hypergen_compiler.request.origin import Origin
+        from hypergen_compiler.request.source import parse_settings
 
         if source is None:
             targets = project_targets(context)
@@ -143,14 +143,14 @@ def plan_command(
     with reported():
         from rich.console import Group
 
+        from hypergen_compiler.commands.show import show_alternatives, show_design
         from hypergen_compiler.design import alternatives, design
-        from hypergen_compiler.manifest import describe_package
-        from hypergen_compiler.origin import Origin
         from hypergen_compiler.pipeline import package_name
         from hypergen_compiler.plan.alternatives import reason
-        from hypergen_compiler.request import request
-        from hypergen_compiler.show import show_alternatives, show_design
-        from hypergen_compiler.source import parse_settings
+        from hypergen_compiler.publishing.manifest import describe_package
+        from hypergen_compiler.request.origin import Origin
+        from hypergen_compiler.request.source import parse_settings
+        from hypergen_compiler.request.words import request
 
         given, recipe_given = parse_settings(settings), parse_settings(recipe_settings)
         words = (source, given, example, loss, sample, entry, budget, allow_frozen)
@@ -175,7 +175,7 @@ def inspect_command(
     """Show a package's entry points, modules, layout, plan, data flow and files."""
     with reported():
         from hypergen_compiler.inspection.command import inspected, write_page
-        from hypergen_compiler.manifest import read_manifest
+        from hypergen_compiler.publishing.manifest import read_manifest
 
         found = read_manifest(folder)
         description, shown = inspected(found, folder)
@@ -195,7 +195,7 @@ def verify_command(
     """Compare a package with the model it was compiled from, wherever it can be rebuilt."""
     with reported():
         from hypergen_compiler.api import verify_folder
-        from hypergen_compiler.show import show_verification
+        from hypergen_compiler.commands.show import show_verification
 
         found = verify_folder(folder, source=source, critic=critic, progress=tell)
         answer({"ok": found.ok, "exact": found.exact, **asdict(found)}, as_json, show_verification(found))
@@ -212,7 +212,7 @@ def demo_command(
 ) -> None:
     """Compile a bundled VAE, train its hypernetwork on digits, sample, export."""
     with reported():
-        from hypergen_compiler.demo import run
+        from hypergen_compiler.demo.demo import run
 
         run(out, data)
 
@@ -220,7 +220,7 @@ def demo_command(
 app.command("audit")(audit_command)
 app.command("doctor")(doctor_command)
 
-for command, function in cli_owning.COMMANDS.items():
+for command, function in owning.COMMANDS.items():
     app.command(command)(function)
 
 

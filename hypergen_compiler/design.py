@@ -13,20 +13,20 @@ from hypergen_compiler.capture import EntryPoint, capture, entry_points
 from hypergen_compiler.capture.warm import warmed
 from hypergen_compiler.checker import check_graphs, check_layout, check_plan, check_runs, require
 from hypergen_compiler.errors import Progress, ignore
-from hypergen_compiler.gains import matrices
 from hypergen_compiler.layout import ParameterLayout, lay_out, matching
-from hypergen_compiler.origin import Origin
 from hypergen_compiler.plan import BYTES, SHARING, Plan, left_out
 from hypergen_compiler.plan import plan as make_plan
 from hypergen_compiler.plan.alternatives import Alternative, weigh
 from hypergen_compiler.plan.budget import in_bytes
+from hypergen_compiler.plan.gains import matrices
 from hypergen_compiler.plan.heads import LEAST_RANK, of_head
 from hypergen_compiler.plan.machine import measure
+from hypergen_compiler.plan.together import Together, run_together
 from hypergen_compiler.program import Program
-from hypergen_compiler.recipe_entries import RecipeEntries, chosen_recipe, sampler
 from hypergen_compiler.recipes import Recipe
-from hypergen_compiler.source import describe_model
-from hypergen_compiler.together import Together, run_together
+from hypergen_compiler.recipes.entries import RecipeEntries, chosen_recipe, sampler
+from hypergen_compiler.request.origin import Origin
+from hypergen_compiler.request.source import describe_model
 
 __all__ = ["Design", "Request", "alternatives", "design", "planned"]
 

@@ -16,13 +16,13 @@ from hypergen_compiler.emit.files import emit
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.single_file import single_file
 from hypergen_compiler.errors import HyperGenError, Progress, ignore
-from hypergen_compiler.formatting import formatted, formatter
-from hypergen_compiler.manifest import describe_package
-from hypergen_compiler.package import Package
-from hypergen_compiler.pristine import with_record
-from hypergen_compiler.publish import check_contents, check_target, staged, swap_in
-from hypergen_compiler.verify import verify_package
-from hypergen_compiler.verify_process import VerificationProcess
+from hypergen_compiler.publishing.formatting import formatted, formatter
+from hypergen_compiler.publishing.manifest import describe_package
+from hypergen_compiler.publishing.package import Package
+from hypergen_compiler.publishing.pristine import with_record
+from hypergen_compiler.publishing.publish import check_contents, check_target, staged, swap_in
+from hypergen_compiler.verification.process import VerificationProcess
+from hypergen_compiler.verification.verify import verify_package
 
 __all__ = [
     "Build",

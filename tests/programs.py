@@ -15,9 +15,9 @@ from hypergen_compiler.emit.model import model as model_text
 from hypergen_compiler.emit.weights import all_records
 from hypergen_compiler.emit.weights import weights as weights_text
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning
-from hypergen_compiler.formatting import formatted
 from hypergen_compiler.layout import lay_out
 from hypergen_compiler.program import Program, project
+from hypergen_compiler.publishing.formatting import formatted
 
 __all__ = ["calls", "captured", "definition", "emitted_model", "emitted_weights", "names", "refusal"]
 

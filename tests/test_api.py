@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import hypergen_compiler as hypergen
 from hypergen_compiler import HyperGenError, HyperGenWarning, design, pipeline
-from hypergen_compiler.manifest import MANIFEST
+from hypergen_compiler.publishing.manifest import MANIFEST
 
 
 class Autoencoder(nn.Module):

@@ -14,9 +14,9 @@ import pytest
 
 from hypergen_compiler.errors import ignore
 from hypergen_compiler.examples.catalogue import BUNDLED
-from hypergen_compiler.origin import Origin
 from hypergen_compiler.pipeline import build
-from hypergen_compiler.request import request
+from hypergen_compiler.request.origin import Origin
+from hypergen_compiler.request.words import request
 
 GENERATED = Path(__file__).parent.parent / "generated"
 MODELS = Path(__file__).parent / "emit" / "packages.py"

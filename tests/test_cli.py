@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 import hypergen_compiler
-from hypergen_compiler import cli, demo
+from hypergen_compiler import cli
+from hypergen_compiler.demo import demo
 from hypergen_compiler.errors import HyperGenError
 
 ROOT = Path(hypergen_compiler.__file__).parents[1]

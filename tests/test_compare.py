@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from hypergen_compiler.capture import entry_points
-from hypergen_compiler.compare import compare_gradients, compare_outputs, compare_states
-from hypergen_compiler.observation import observe_model, preserved_buffers
-from hypergen_compiler.reference import observe_exactly
+from hypergen_compiler.verification.compare import compare_gradients, compare_outputs, compare_states
+from hypergen_compiler.verification.observation import observe_model, preserved_buffers
+from hypergen_compiler.verification.reference import observe_exactly
 
 EXACT = torch.linspace(1, 2, 50, dtype=torch.float64)
 NOISE = torch.randn(50, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.01

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from hypergen_compiler import demo, demo_data
+from hypergen_compiler.demo import data as demo_data
+from hypergen_compiler.demo import demo
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.examples import ConvVAE
 

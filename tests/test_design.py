@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hypergen_compiler import together as sharing
 from hypergen_compiler.design import Request, alternatives, design
 from hypergen_compiler.emit.files import emit
 from hypergen_compiler.pipeline import build
+from hypergen_compiler.plan import together as sharing
 from hypergen_compiler.plan.alternatives import reason
 
 

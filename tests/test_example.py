@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from hypergen_compiler.datafile import read_arrays
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.example import count_inputs, resolve_example
+from hypergen_compiler.request.datafile import read_arrays
+from hypergen_compiler.request.example import count_inputs, resolve_example
 
 
 @pytest.fixture

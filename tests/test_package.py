@@ -15,10 +15,12 @@ import pytest
 import torch
 from torch import nn
 
-from hypergen_compiler import formatting, publish
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.formatting import formatted, formatter
-from hypergen_compiler.manifest import (
+from hypergen_compiler.owning.rebuild import dimension, example_of, setting
+from hypergen_compiler.program import Affine
+from hypergen_compiler.publishing import formatting, publish
+from hypergen_compiler.publishing.formatting import formatted, formatter
+from hypergen_compiler.publishing.manifest import (
     MANIFEST,
     as_setting,
     digest,
@@ -29,10 +31,8 @@ from hypergen_compiler.manifest import (
     relative,
     unknown_files,
 )
-from hypergen_compiler.package import Package, import_package
-from hypergen_compiler.program import Affine
-from hypergen_compiler.publish import check_target, staged, swap_in
-from hypergen_compiler.rebuild import dimension, example_of, setting
+from hypergen_compiler.publishing.package import Package, import_package
+from hypergen_compiler.publishing.publish import check_target, staged, swap_in
 
 COMMITTED = Path(__file__).parent.parent / "generated" / "conv_vae" / MANIFEST
 
@@ -263,7 +263,7 @@ class TestManifest:
             dimension("m", 3)
 
     def test_dimensions(self):
-        from hypergen_compiler.manifest import dimension_text
+        from hypergen_compiler.publishing.manifest import dimension_text
 
         for size in (4, Affine(1), Affine(2, 3), Affine(1, -1), Affine(3)):
             assert dimension(dimension_text(size), 7) == (size if isinstance(size, int) else size.at(7))

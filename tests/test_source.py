@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.source import describe_model, parse_settings, resolve_model
+from hypergen_compiler.request.source import describe_model, parse_settings, resolve_model
 
 MODELS = """
 import torch

@@ -15,13 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import hypergen_compiler as hypergen
-from hypergen_compiler.compare import compare_gradients, compare_outputs, compare_states
 from hypergen_compiler.design import Design, Request, design
 from hypergen_compiler.emit.files import emit
-from hypergen_compiler.gains import matrices
-from hypergen_compiler.package import import_package
-from hypergen_compiler.together import run_together
-from hypergen_compiler.verify_together import DATASETS, observe_together
+from hypergen_compiler.plan.gains import matrices
+from hypergen_compiler.plan.together import run_together
+from hypergen_compiler.publishing.package import import_package
+from hypergen_compiler.verification.compare import compare_gradients, compare_outputs, compare_states
+from hypergen_compiler.verification.together import DATASETS, observe_together
 
 NUMBERS = itertools.count()
 

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from hypergen_compiler.capture.entry import EntryPoint, entry_points
 from hypergen_compiler.capture.steps import steps
-from hypergen_compiler.compare import compare_gradients, compare_outputs, compare_states
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.observation import perturb
-from hypergen_compiler.verification import Verification
-from hypergen_compiler.verify import verify_package
-from hypergen_compiler.verify_alone import run_package
-from hypergen_compiler.verify_process import VerificationProcess
-from hypergen_compiler.verify_worker import describe, weighted_sum
+from hypergen_compiler.verification.alone import run_package
+from hypergen_compiler.verification.compare import compare_gradients, compare_outputs, compare_states
+from hypergen_compiler.verification.findings import Verification
+from hypergen_compiler.verification.observation import perturb
+from hypergen_compiler.verification.process import VerificationProcess
+from hypergen_compiler.verification.verify import verify_package
+from hypergen_compiler.verification.worker import describe, weighted_sum
 
 
 class Code(NamedTuple):

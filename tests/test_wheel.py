@@ -34,7 +34,7 @@ def test_finds_its_templates_and_licence_away_from_the_checkout(wheel, tmp_path)
     wheel.extractall(tmp_path)
     script = (
         "from hypergen_compiler.emit.text import template_folder; print(template_folder())\n"
-        "from hypergen_compiler.vendored import licence_file; print(licence_file())"
+        "from hypergen_compiler.owning.vendored import licence_file; print(licence_file())"
     )
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True

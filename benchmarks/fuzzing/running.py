@@ -31,9 +31,9 @@ from hypergen_compiler.design import Request, design, planned
 from hypergen_compiler.emit.files import emit
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.pipeline import publish
-from hypergen_compiler.verify import verify_package
-from hypergen_compiler.verify_process import WorkerFailure
-from hypergen_compiler.verify_worker import Runner, in_one_line
+from hypergen_compiler.verification.process import WorkerFailure
+from hypergen_compiler.verification.verify import verify_package
+from hypergen_compiler.verification.worker import Runner, in_one_line
 
 __all__ = ["Outcome", "hostile_outcome", "outcome"]
 

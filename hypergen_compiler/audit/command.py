@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hypergen_compiler.terminal import answer, reported, tell
+from hypergen_compiler.commands.terminal import answer, reported, tell
 
 __all__ = ["audit_command"]
 
@@ -47,7 +47,7 @@ def audit_command(
         from hypergen_compiler.audit.opening import Choices, opened
         from hypergen_compiler.audit.page import write_page
         from hypergen_compiler.audit.show import show_audit
-        from hypergen_compiler.source import parse_settings
+        from hypergen_compiler.request.source import parse_settings
 
         choices = Choices(package, weights, parse_settings(settings), loss, sample)
         subject, items = opened(run, data, labels, choices)

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hypergen_compiler.datafile import as_input, read_arrays, read_safetensors
 from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.request.datafile import as_input, read_arrays, read_safetensors
 
 __all__ = ["Items", "grouped", "named_arrays", "state_dict_of"]
 

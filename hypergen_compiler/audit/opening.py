@@ -11,7 +11,7 @@ from hypergen_compiler.audit.items import Items
 from hypergen_compiler.audit.run import is_run, run_of_package
 from hypergen_compiler.audit.subject import Subject, plain_model, samples
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.references import is_reference
+from hypergen_compiler.request.references import is_reference
 
 __all__ = ["Choices", "opened"]
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from hypergen_compiler.audit.items import Items, few, grouped, labels_of, named_arrays
 from hypergen_compiler.audit.subject import Reader, Subject, tried
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.manifest import MANIFEST, read_manifest
-from hypergen_compiler.package import import_package
+from hypergen_compiler.publishing.manifest import MANIFEST, read_manifest
+from hypergen_compiler.publishing.package import import_package
 
 __all__ = ["is_run", "run_of_package"]
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hypergen_compiler.audit.report import ABSORBED, Audit, findings
-from hypergen_compiler.show import section
+from hypergen_compiler.commands.show import section
 
 __all__ = ["show_audit"]
 

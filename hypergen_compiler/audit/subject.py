@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from hypergen_compiler.audit.items import Items, named_arrays, read_items, state_dict_of
-from hypergen_compiler.datafile import as_input
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.example import count_inputs
-from hypergen_compiler.source import resolve_model
+from hypergen_compiler.request.datafile import as_input
+from hypergen_compiler.request.example import count_inputs
+from hypergen_compiler.request.source import resolve_model
 
 __all__ = ["Reader", "Subject", "plain_model", "samples"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch.fx
 
+from hypergen_compiler.capture.recorded_calls import arguments
 from hypergen_compiler.emit.batches import batch_names, content, is_picture, loss_arguments, reads_pictures
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.names import identifier
@@ -12,7 +13,6 @@ from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.program import Choice, Program
-from hypergen_compiler.recorded_calls import arguments
 
 __all__ = ["batch_norm", "export", "mixtures"]
 

@@ -34,8 +34,8 @@ from hypergen_compiler.emit.train import (
 from hypergen_compiler.emit.weights import all_records, needs_file, weights
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
+from hypergen_compiler.plan.together import Together
 from hypergen_compiler.program import Program
-from hypergen_compiler.together import Together
 
 __all__ = ["emit", "emitted_lines"]
 

@@ -16,8 +16,8 @@ from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.fold import Folded, fold
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.ops.custom import autograd_classes
+from hypergen_compiler.plan.together import Together, rewritten
 from hypergen_compiler.program import Program
-from hypergen_compiler.together import Together, rewritten
 
 __all__ = ["model", "model_lines", "name_functions"]
 

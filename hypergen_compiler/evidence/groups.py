@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hypergen_compiler.demo_data import Pictures, digits, read_pictures
+from hypergen_compiler.demo.data import Pictures, digits, read_pictures
 from hypergen_compiler.errors import HyperGenError
 
 __all__ = ["Part", "Problem", "pictures", "problem"]

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hypergen_compiler.errors import Progress
-from hypergen_compiler.origin import Origin
-from hypergen_compiler.package import Package
 from hypergen_compiler.pipeline import publish
-from hypergen_compiler.request import request
+from hypergen_compiler.publishing.package import Package
+from hypergen_compiler.request.origin import Origin
+from hypergen_compiler.request.words import request
 
 __all__ = ["BUNDLED", "BundledModel"]
 

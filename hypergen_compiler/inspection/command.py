@@ -8,12 +8,12 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 
+from hypergen_compiler.commands.show import section, show_design, show_files
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.inspection.page import inspection_page
 from hypergen_compiler.inspection.sources import behind
 from hypergen_compiler.inspection.tree import show_flow, show_modules
-from hypergen_compiler.manifest import edited_files, unknown_files
-from hypergen_compiler.show import section, show_design, show_files
+from hypergen_compiler.publishing.manifest import edited_files, unknown_files
 
 __all__ = ["inspected", "write_page"]
 

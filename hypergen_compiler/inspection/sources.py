@@ -16,7 +16,7 @@ from hypergen_compiler.emit.files import emitted_lines
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning, ignore
 from hypergen_compiler.inspection.functions import functions
 from hypergen_compiler.inspection.lines import Origins, lines_behind, scope_files
-from hypergen_compiler.recompile import recompiled
+from hypergen_compiler.owning.recompile import recompiled
 
 __all__ = ["Behind", "Excerpt", "behind", "excerpts"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypergen_compiler.ops.expression import Expression
 from hypergen_compiler.ops.registry import Invocation, call_text
-from hypergen_compiler.together import Rewrite
+from hypergen_compiler.plan.together import Rewrite
 
 __all__ = ["print_rewritten"]
 

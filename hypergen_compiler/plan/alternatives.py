@@ -10,8 +10,8 @@ from hypergen_compiler.plan.choice import Plan
 from hypergen_compiler.plan.cost import moved_bytes, peak_bytes, small_calls
 from hypergen_compiler.plan.heads import BYTES, HEADS, LEAST_RANK, SHARING, Candidate, of_head
 from hypergen_compiler.plan.machine import Machine
+from hypergen_compiler.plan.together import Together
 from hypergen_compiler.program import Program
-from hypergen_compiler.together import Together
 
 __all__ = ["Alternative", "reason", "weigh"]
 

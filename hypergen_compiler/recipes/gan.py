@@ -17,7 +17,7 @@ from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.prepare import fresh_copy, seeded
 from hypergen_compiler.recipes.outputs import prediction
 from hypergen_compiler.recipes.recipe import Conditional, Example, given, refuse_unless
-from hypergen_compiler.source import resolve_model
+from hypergen_compiler.request.source import resolve_model
 
 __all__ = ["Adversarial", "Gan", "squared_slope"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hypergen_compiler.compare import compare_gradients, compare_outputs
+from hypergen_compiler.verification.compare import compare_gradients, compare_outputs
 
 __all__ = ["compare_names", "compare_runs"]
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from hypergen_compiler.capture import capture, entry_points
 from hypergen_compiler.emit.files import emit
-from hypergen_compiler.gains import matrices
 from hypergen_compiler.layout import lay_out, matching
 from hypergen_compiler.plan import HEADS, left_out, plan
-from hypergen_compiler.together import run_together
+from hypergen_compiler.plan.gains import matrices
+from hypergen_compiler.plan.together import run_together
 
 KEPT = ("twin.*", "second.*")
 CHANGED = {

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 import hypergen_compiler
-from hypergen_compiler.datafile import read_arrays
 from hypergen_compiler.emit.text import template_folder
 from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.request.datafile import read_arrays
 
 from .cases import importable, module, publish
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from hypergen_compiler import cli
 from hypergen_compiler.emit.global_names import with_globals_renamed
 from hypergen_compiler.examples.catalogue import BUNDLED
-from hypergen_compiler.verify import verify_package
+from hypergen_compiler.verification.verify import verify_package
 
 # Its methods are called like functions, imports and classes that a package has already.
 MODEL = """
@@ -117,9 +117,9 @@ def test_without_a_loss_there_are_no_commands(compiled, tmp_path):
 
 def test_the_loaded_module_is_the_api(compiled, tmp_path):
     from hypergen_compiler.errors import ignore
-    from hypergen_compiler.origin import Origin
     from hypergen_compiler.pipeline import publish
-    from hypergen_compiler.request import request
+    from hypergen_compiler.request.origin import Origin
+    from hypergen_compiler.request.words import request
 
     bundled = BUNDLED[0]
     origin = Origin(bundled.source, example=bundled.example, entries=bundled.entries, single_file=True)

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hypergen_compiler import cli
-from hypergen_compiler.manifest import MANIFEST
+from hypergen_compiler.publishing.manifest import MANIFEST
 
 DAMAGES = 60
 VALUES = [None, 3, -1, "x", "", [], {}, True, 1e308, "../../x", [[]], {"a": 1}, "9n", "\n[red]", "left out"]

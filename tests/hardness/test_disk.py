@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hypergen_compiler import cli, publish, recompile, update
+from hypergen_compiler import cli
 from hypergen_compiler.errors import HyperGenError, ignore
+from hypergen_compiler.owning import recompile, update
+from hypergen_compiler.owning.recompile import read_folder
 from hypergen_compiler.pipeline import publish_build
-from hypergen_compiler.recompile import read_folder
+from hypergen_compiler.publishing import publish
 
 from .children import give_up_rights, in_child, limit_files
 from .test_stopped import Trusted, reset

@@ -14,10 +14,11 @@ import pytest
 from typer.testing import CliRunner
 
 import hypergen_compiler
-from hypergen_compiler import cli, design, pipeline, prove
+from hypergen_compiler import cli, design, pipeline
 from hypergen_compiler.checker import Violation
 from hypergen_compiler.errors import CODES
-from hypergen_compiler.manifest import BASE
+from hypergen_compiler.owning import prove
+from hypergen_compiler.publishing.manifest import BASE
 
 BEGINNING = """\
 import random

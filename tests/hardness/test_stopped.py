@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hypergen_compiler import cli, publish, recompile, update
+from hypergen_compiler import cli
 from hypergen_compiler.errors import ignore
+from hypergen_compiler.owning import recompile, update
+from hypergen_compiler.owning.recompile import read_folder
 from hypergen_compiler.pipeline import Build, publish_build
-from hypergen_compiler.recompile import read_folder
+from hypergen_compiler.publishing import publish
 
 from .children import events, in_child, killed
 

@@ -58,9 +58,9 @@ def within(folder: Path) -> Iterator[None]:
 def build_net(home) -> Callable[..., Build]:
     """Compiles the model in memory."""
     from hypergen_compiler.errors import ignore
-    from hypergen_compiler.origin import Origin
     from hypergen_compiler.pipeline import build
-    from hypergen_compiler.request import request
+    from hypergen_compiler.request.origin import Origin
+    from hypergen_compiler.request.words import request
 
     def build_net(name: str = "net", **options) -> Build:
         with within(home):
@@ -77,8 +77,8 @@ def built(build_net) -> Build:
 @pytest.fixture(scope="session")
 def newer(build_net) -> Build:
     """What the next version would write: other stamps, and one line more in `export.py`."""
-    from hypergen_compiler import manifest
     from hypergen_compiler.emit import files, header
+    from hypergen_compiler.publishing import manifest
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(header, "VERSION", "9.9.9")

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from hypergen_compiler.drift import Change, Drift
-from hypergen_compiler.manifest import BASE, MANIFEST
-from hypergen_compiler.show_drift import change_lines, show_drift
+from hypergen_compiler.commands.show_drift import change_lines, show_drift
+from hypergen_compiler.owning.drift import Change, Drift
+from hypergen_compiler.publishing.manifest import BASE, MANIFEST
 
 
 class TestCheck:
@@ -60,7 +60,7 @@ class TestCheck:
         assert done.exit_code == 2 and "options that this HyperGen does not know: flavour" in done.stderr
 
     def test_another_formatter_is_warned_of(self, package, run, monkeypatch):
-        from hypergen_compiler import recompile
+        from hypergen_compiler.owning import recompile
 
         monkeypatch.setattr(recompile, "formatter", lambda: None)
         done = run("check", package)
@@ -74,7 +74,7 @@ class TestCheck:
 
 
 def test_the_three_kinds_are_shown_apart(package, run, newer, monkeypatch):
-    from hypergen_compiler import recompile
+    from hypergen_compiler.owning import recompile
 
     monkeypatch.setattr(recompile, "build", lambda *given: newer)
     (package / "model.py").write_text(

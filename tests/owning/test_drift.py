@@ -8,11 +8,11 @@ import json
 import pytest
 import torch
 
-from hypergen_compiler.drift import find_drift
-from hypergen_compiler.manifest import BASE, MANIFEST
-from hypergen_compiler.pristine import pack, read_record, unpacked
-from hypergen_compiler.show_drift import drift_lines
-from hypergen_compiler.stamps import differs_in_stamps_only
+from hypergen_compiler.commands.show_drift import drift_lines
+from hypergen_compiler.owning.drift import find_drift
+from hypergen_compiler.owning.stamps import differs_in_stamps_only
+from hypergen_compiler.publishing.manifest import BASE, MANIFEST
+from hypergen_compiler.publishing.pristine import pack, read_record, unpacked
 
 FILES = (
     "__init__.py checkpoint.py curves.py data.py dependence.py episodes.py export.py faults.py groups.py "

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from hypergen_compiler import cli
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.origin import Origin
-from hypergen_compiler.project import OPTIONS, Target, find_project, targets_in
+from hypergen_compiler.request.origin import Origin
+from hypergen_compiler.request.project import OPTIONS, Target, find_project, targets_in
 
 PROJECT = """
 [project]

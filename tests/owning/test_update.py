@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from hypergen_compiler import publish, recompile, update
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.recompile import read_folder
+from hypergen_compiler.owning import recompile, update
+from hypergen_compiler.owning.recompile import read_folder
+from hypergen_compiler.publishing import publish
 
 
 @pytest.fixture

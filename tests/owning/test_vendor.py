@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from hypergen_compiler import prove, recompile
-from hypergen_compiler.manifest import BASE, MANIFEST, digest, manifest_text
-from hypergen_compiler.pristine import read_record
-from hypergen_compiler.rename import renamed
-from hypergen_compiler.vendored import LICENCE, import_path, vendored_copy
+from hypergen_compiler.owning import prove, recompile
+from hypergen_compiler.owning.rename import renamed
+from hypergen_compiler.owning.vendored import LICENCE, import_path, vendored_copy
+from hypergen_compiler.publishing.manifest import BASE, MANIFEST, digest, manifest_text
+from hypergen_compiler.publishing.pristine import read_record
 
 ROOT = Path(prove.__file__).parents[1]
 

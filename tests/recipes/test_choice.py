@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.recipe_entries import chosen_recipe
 from hypergen_compiler.recipes import RECIPES, Autoregressive, Ddpm, Nll, Pythae, choose, describe, make_recipe
+from hypergen_compiler.recipes.entries import chosen_recipe
 from hypergen_compiler.recipes.outputs import prediction
 
 from .networks import Denoiser, Flow, normal

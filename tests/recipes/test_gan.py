@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 import hypergen_compiler as hypergen
 from hypergen_compiler.cli import app
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.package import Package
-from hypergen_compiler.recipe_entries import chosen_recipe
+from hypergen_compiler.publishing.package import Package
 from hypergen_compiler.recipes import Adversarial, Gan, Vae, with_critic
+from hypergen_compiler.recipes.entries import chosen_recipe
 from hypergen_compiler.recipes.gan import squared_slope
 
 MODES = torch.tensor([[2.0, 0.0], [0.0, 2.0], [-2.0, 0.0], [0.0, -2.0]])

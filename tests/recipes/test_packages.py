@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import hypergen_compiler as hypergen
 from hypergen_compiler.cli import app
-from hypergen_compiler.package import Package
+from hypergen_compiler.publishing.package import Package
 
 from .networks import Causal, Denoiser, Flow, LabelledDenoiser, MixtureParameters, SmallVAE
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hypergen_compiler.recipes import RECIPES, make_recipe
-from hypergen_compiler.source import parse_settings
+from hypergen_compiler.request.source import parse_settings
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "recipes.md").read_text()
 SECTIONS = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))

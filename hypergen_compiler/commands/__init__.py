@@ -1,0 +1,1 @@
+"""The commands behind `hypergen`, and what a person sees of their results."""

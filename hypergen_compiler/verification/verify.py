@@ -1,0 +1,208 @@
+"""Verification: every entry point of an emitted package against the model itself, in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from hypergen_compiler.capture.fake import needs_faking
+from hypergen_compiler.capture.prepare import seeded
+from hypergen_compiler.verification.compare import Comparison, compare_gradients, compare_outputs, compare_states
+from hypergen_compiler.verification.findings import BATCHES, SEED, Check, Verification
+from hypergen_compiler.verification.observation import (
+    buffers_of,
+    observe_model,
+    parameters_of,
+    perturb,
+    preserved,
+    preserved_buffers,
+)
+from hypergen_compiler.verification.process import VerificationProcess, WorkerFailure
+from hypergen_compiler.verification.reference import observe_exactly
+from hypergen_compiler.verification.together import DATASETS
+
+if TYPE_CHECKING:
+    from hypergen_compiler.capture.entry import EntryPoint
+
+__all__ = ["verify_package"]
+
+TOGETHER = 5  # items in each of several datasets that share a pass
+
+
+def verify_package(
+    folder: Path,
+    name: str,
+    model: nn.Module,
+    entry_points: Sequence[EntryPoint],
+    *,
+    batches: Sequence[int] = BATCHES,
+    start: bool = False,
+    modeless: Collection[str] = (),
+    loss: str | None = None,
+    process: VerificationProcess | None = None,
+) -> Verification:
+    """Runs the package in `folder`, called `name`, and `model`, and compares outputs, gradients and states.
+
+    In training and evaluation mode, at each batch size, with the model's own weights and with perturbed ones. With
+    `start` also that the package starts from the model's present weights and buffers. Entry points among `modeless`, of
+    which a recording has shown that the mode changes nothing, are run in one mode with each of the weights. Given the
+    name of the `loss`, also that a pass over several datasets does what one over each would, where the package has such
+    a pass. A batch size at which the model itself fails is skipped with a note; a model without values, or too large to
+    run here, is not compared at all. The model is left as it was. Raises HG602 if the package does not import.
+    """
+    notes: list[str] = []
+    with nullcontext(process) if process else VerificationProcess() as worker:
+        worker.load(folder, name)
+        if needs_faking(model):
+            return Verification((), ("not compared with the model, which has no values or is too large to run here",))
+        with preserved(model):
+            checks = compare_all(worker, model, entry_points, batches, start, modeless, notes)
+            checks += [
+                check for point in entry_points if point.name == loss for check in compare_together(worker, point)
+            ]
+    return Verification(tuple(checks), tuple(notes))
+
+
+def compare_all(
+    worker: VerificationProcess,
+    model: nn.Module,
+    entry_points: Sequence[EntryPoint],
+    batches: Sequence[int],
+    start: bool,
+    modeless: Collection[str],
+    notes: list[str],
+) -> list[Check]:
+    """The checks of every entry point; they leave the model's weights changed."""
+    checks = [compare_start(worker, model)] if start else []
+    for weights in ("own", "perturbed"):
+        if weights == "perturbed":
+            perturb(model, entry_points, SEED)
+        try:
+            worker.hold(parameters_of(model), buffers_of(model))
+        except WorkerFailure as failure:
+            checks.append(Check("pack", "any", 0, weights, "run", False, False, str(failure)))
+            continue
+        for point in entry_points:
+            for training in (weights == "perturbed",) if point.name in modeless else (True, False):
+                checks += compare_calls(worker, model, point, weights, training, batches, notes)
+    return checks
+
+
+def compare_calls(
+    worker: VerificationProcess,
+    model: nn.Module,
+    point: EntryPoint,
+    weights: str,
+    training: bool,
+    batches: Sequence[int],
+    notes: list[str],
+) -> Iterator[Check]:
+    """The checks of one entry point in one mode; a failure of the model itself becomes a note, or a check if it always
+    fails, since then nothing was compared."""
+    mode = "training" if training else "evaluation"
+    failures: list[str] = []
+    before = buffers_of(model)
+    for n in batches:
+        with seeded():
+            inputs = point.example(n)
+        worker.run(point.name, copies(inputs), training, SEED + n)
+        try:
+            with preserved_buffers(model):
+                expected: dict[str, Any] | Exception = observe_model(model, point, copies(inputs), training, SEED + n)
+        except Exception as error:
+            expected = error
+        try:
+            actual: dict[str, Any] | WorkerFailure = worker.answer()
+        except WorkerFailure as failure:
+            actual = failure
+        if isinstance(expected, Exception):
+            first_line = (str(expected).splitlines() or [""])[0]
+            failures.append(f"at a batch of {n} the model itself fails: {type(expected).__name__}: {first_line}")
+        elif isinstance(actual, WorkerFailure):
+            yield Check(point.name, mode, n, weights, "run", False, False, str(actual))
+        else:
+            found = compare(expected, actual, before)
+            if not all(comparison.ok for comparison in found.values()):
+                with preserved_buffers(model):
+                    reference = observe_exactly(model, point, copies(inputs), training, SEED + n)
+                found = compare(expected, actual, before, reference or {})
+            for what, (ok, exact, detail) in found.items():
+                yield Check(point.name, mode, n, weights, what, ok, exact, detail)
+    if len(failures) == len(batches):
+        yield Check(point.name, mode, batches[-1], weights, "run", False, False, f"not compared: {failures[-1]}")
+    elif weights == "own":
+        notes += [f"{point.name}, {mode} mode: {failure}" for failure in failures]
+
+
+def compare_together(worker: VerificationProcess, point: EntryPoint) -> Iterator[Check]:
+    """The checks of the pass that several datasets share; none where the package has no such pass."""
+    n = DATASETS * TOGETHER
+    with seeded():
+        inputs = tuple(item.detach() for item in point.example(n) if isinstance(item, Tensor))
+    try:
+        found = worker.together(inputs)
+    except WorkerFailure as failure:
+        yield Check(point.name, "training", n, "perturbed", "together", False, False, str(failure))
+        return
+    if found:
+        apart, together = found["apart"], found["together"]
+        results = {
+            "output": compare_outputs(["list", None, apart["output"]], ["list", None, together["output"]]),
+            "gradients": compare_gradients(apart["gradients"], together["gradients"]),
+            "state": compare_states(apart["state"], together["state"], apart["state"]),
+        }
+        for what, (ok, _, detail) in results.items():
+            yield Check(point.name, "training", n, "perturbed", "together", ok, True, f"{what}: {detail}")
+
+
+def compare(
+    expected: dict[str, Any], actual: dict[str, Any], before: dict[str, Tensor], reference: dict[str, Any] | None = None
+) -> dict[str, Comparison]:
+    """Gradients only where the model has some: a sampler without gradient may be emitted with one.
+
+    What became of the inputs, and how far torch's generator moved, is told only where it differs.
+    """
+    exact = reference or {}
+    found = {"output": compare_outputs(expected["output"], actual["output"], exact.get("output"))}
+    if expected["gradients"] is not None and found["output"].ok:
+        found["gradients"] = compare_gradients(expected["gradients"], actual["gradients"], exact.get("gradients"))
+    if expected["state"]:
+        found["state"] = compare_states(expected["state"], actual["state"], before, exact.get("state"))
+    inputs = compare_outputs(expected["inputs"], actual["inputs"])
+    if not inputs.ok:
+        found["inputs"] = inputs
+    if not torch.equal(expected["generator"], actual["generator"]):
+        found["random"] = Comparison(False, False, "other random numbers are drawn than by the model")
+    return found
+
+
+def compare_start(worker: VerificationProcess, model: nn.Module) -> Check:
+    """Whether the package, given nothing, starts from the model's weights and buffers."""
+    wanted = {"parameters": parameters_of(model), "buffers": buffers_of(model)}
+    different = []
+    try:
+        initial = worker.initial()
+        for kind, tensors in wanted.items():
+            for name, tensor in tensors.items():
+                got = initial[kind].get(name)
+                if got is None and kind == "buffers":
+                    continue  # one that no entry point uses
+                if got is None or not compare_outputs(tensor.detach(), got).exact:
+                    different.append(name)
+    except WorkerFailure as failure:
+        return Check("initial_weights", "any", 0, "own", "run", False, False, str(failure))
+    detail = f"not the model's: {', '.join(different[:5])}" if different else "equal bit for bit"
+    return Check("initial_weights", "any", 0, "own", "start", not different, not different, detail)
+
+
+def copies(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The inputs of one call, which may write to them."""
+    return tuple(
+        item.detach().clone().requires_grad_(item.requires_grad) if isinstance(item, torch.Tensor) else item
+        for item in inputs
+    )

@@ -11,7 +11,6 @@ import torch
 from hypergen_compiler.evidence.autophagy import gaussians
 from hypergen_compiler.evidence.autophagy.chains import FORMS, cases, chain, drawn, next_data
 from hypergen_compiler.evidence.autophagy.contestants import Continued, emitted, resampled
-from hypergen_compiler.evidence.autophagy.noisy_vae import NoisyVAE
 from hypergen_compiler.evidence.autophagy.page import page, table, write
 from hypergen_compiler.evidence.autophagy.plain import Training, initial, sampled, trained_plainly
 from hypergen_compiler.evidence.autophagy.run import together
@@ -19,6 +18,7 @@ from hypergen_compiler.evidence.autophagy.seed import measured_seed
 from hypergen_compiler.evidence.autophagy.setting import QUICK, split
 from hypergen_compiler.evidence.autophagy.statistics import averaged, differences, mean_and_error, stated
 from hypergen_compiler.evidence.group_classifier import fitted
+from hypergen_compiler.evidence.models.noisy_vae import NoisyVAE
 from hypergen_compiler.evidence.packages import compiled
 
 

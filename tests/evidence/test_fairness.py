@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.evidence import fairness
-from hypergen_compiler.evidence.fairness_page import as_values, page, write
+from hypergen_compiler.evidence.fairness import experiment as fairness
+from hypergen_compiler.evidence.fairness.effort import LADDER, PLAIN, REAL, Effort, Results
+from hypergen_compiler.evidence.fairness.families import FAMILIES
+from hypergen_compiler.evidence.fairness.page import as_values, page, write
+from hypergen_compiler.evidence.fairness.recipes import MAIN
 from hypergen_compiler.evidence.groups import Part, pictures, problem
-from hypergen_compiler.evidence.hypernetworks import MAIN
 from hypergen_compiler.evidence.kept import Kept
 from hypergen_compiler.evidence.plain import Jobs, fitted, stacked
 
@@ -77,23 +79,25 @@ def test_what_was_interrupted_goes_on(tmp_path):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    effort = fairness.Effort(2, 24, 24, (MAIN,), (), workers=1)
+    effort = Effort(2, 24, 24, (MAIN,), (), workers=1)
     everything = some((60, 60, 60))
     everything.images.add_(0.1 * torch.rand(everything.images.shape, generator=torch.Generator().manual_seed(0)))
     kept = Kept(None, "")
-    pair = fairness.measure_pair("some", everything, (1, 0), 0.1, effort, kept, lambda _: None)
-    mixtures = fairness.measure_mixtures("some", everything, effort, kept, lambda _: None)
-    return fairness.Results("fairness", "some", (1, 0), 0.1, (30, 4), 2, 24, 24, pair, mixtures)
+    vae = FAMILIES["vae"]
+    pair = fairness.measure_pair(vae, "some", everything, (1, 0), 0.1, effort, kept, lambda _: None)
+    mixtures = fairness.measure_mixtures(vae, "some", everything, effort, kept, lambda _: None)
+    usual = {"head": "biases", "batch": 64, "episodes": 4, "lr": 3e-3, "strength": 3.0, "ema": 0.999}
+    return Results("fairness", "vae", "some", (1, 0), 0.1, (30, 4), 2, 24, 24, usual, pair, mixtures)
 
 
 def test_every_method_has_a_value_for_every_seed(results):
     assert {len(seeds) for seeds in (*results.of_pair.values(), *results.of_mixtures.values())} == {2}
-    real = results.of_pair[fairness.REAL][0]
+    real = results.of_pair[REAL][0]
     assert real["slope"] == pytest.approx(1, abs=0.05) and real["mean error"] < 0.03
 
 
 def test_a_plain_training_has_no_knob_and_a_ladder_of_them_has(results):
-    plain, ladder = results.of_pair[fairness.PLAIN], results.of_pair[fairness.LADDER]
+    plain, ladder = results.of_pair[PLAIN], results.of_pair[LADDER]
     assert all(abs(values["slope"]) < 0.1 for values in plain)
     assert all(values["slope"] > 0.3 for values in ladder)
 

@@ -14,11 +14,11 @@ import torch
 from hypergen_compiler.api import compile as compile_model
 from hypergen_compiler.evidence.autophagy.chains import Regenerate
 from hypergen_compiler.evidence.autophagy.contestants import Continued, by_groups, emitted, resampled, retrained
-from hypergen_compiler.evidence.autophagy.noisy_vae import ConditionalNoisyVAE, NoisyVAE
 from hypergen_compiler.evidence.autophagy.plain import Training, initial, trained_plainly
 from hypergen_compiler.evidence.autophagy.setting import ITEMS, Scale, Split
 from hypergen_compiler.evidence.autophagy.statistics import HYPERNETWORK, PENALISED
 from hypergen_compiler.evidence.group_classifier import fitted
+from hypergen_compiler.evidence.models.noisy_vae import ConditionalNoisyVAE, NoisyVAE
 from hypergen_compiler.evidence.packages import compiled, trained
 
 __all__ = ["PARTS"]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hypergen_compiler.evidence.autophagy.chains import FORMS, Regenerate, next_data
 from hypergen_compiler.evidence.autophagy.statistics import HYPERNETWORK, PENALISED, mean_and_error, rounded
-from hypergen_compiler.evidence.bias import QUICK_STEPS, STEPS, Cell, compiled, trained
+from hypergen_compiler.evidence.bias.experiment import QUICK_STEPS, STEPS, Cell, compiled, trained
 
 __all__ = ["GENERATIONS", "NUMBERS", "gaussian_chains"]
 

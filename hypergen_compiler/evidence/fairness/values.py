@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from hypergen_compiler.evidence.fairness.views import View
 from hypergen_compiler.evidence.groups import Problem
 from hypergen_compiler.evidence.measures import coverage, mean_error, radii, share_slope, shares, slope
-from hypergen_compiler.evidence.views import View
 
-__all__ = ["Setting", "Values", "generated", "mixed_values", "pair_values", "prepared", "real_values"]
+__all__ = ["Measure", "Setting", "Values", "generated", "mixed_values", "pair_values", "prepared", "real_values"]
 
 DRAWN, COVERING = 4000, 1500  # pictures that shares and coverage are taken from
 RARE = 1  # the group of a pair
 
 Values = dict[str, float]
+Measure = Callable[[View, "Setting"], Values]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from rich.table import Table
 from rich.text import Text
 
-from hypergen_compiler.evidence.fairness import (
+from hypergen_compiler.evidence.fairness.effort import (
     CONCENTRATION,
     HALF,
     LADDER,
@@ -24,9 +24,10 @@ from hypergen_compiler.evidence.fairness import (
     Found,
     Results,
 )
-from hypergen_compiler.evidence.fairness_plots import draw
-from hypergen_compiler.evidence.fairness_values import generated
-from hypergen_compiler.evidence.hypernetworks import HEAD, MAIN
+from hypergen_compiler.evidence.fairness.families import FAMILIES
+from hypergen_compiler.evidence.fairness.plot import draw
+from hypergen_compiler.evidence.fairness.recipes import MAIN
+from hypergen_compiler.evidence.fairness.values import generated
 from hypergen_compiler.evidence.measures import Measured, deviation
 from hypergen_compiler.evidence.plain import CHECKS, RATES
 from hypergen_compiler.version import VERSION
@@ -47,24 +48,25 @@ MIXED = ("share slope", "distance of shares", "loss", "loss at the requested mix
 
 
 INTRODUCTION = f"""\
-Written by `hypergen experiment fairness`, {{seeds}} seeds (0 to {{last}}), HyperGen {{version}}, torch {{torch}}. ± is
-one standard error over the seeds. A seed draws its training pictures ({{common}} common and {{rare}} rare ones), its
-validation pictures, the first weights and all noise; the test pictures are the same for all seeds, and no rate, step
-or seed was chosen by them. The model is a variational autoencoder with one hidden layer of 64 each way. All methods
-start from the same weights, take {{steps}} steps, {{mixed_steps}} with all classes, and see 256 pictures in each.
+Written by `hypergen experiment fairness{{option}}`, {{seeds}} seeds (0 to {{last}}), HyperGen {{version}}, torch
+{{torch}}. ± is one standard error over the seeds. A seed draws its training pictures ({{common}} common and {{rare}}
+rare ones), its validation pictures, the first weights and all noise; the test pictures are the same for all seeds, and no rate, step
+or seed was chosen by them. The model is {{model}}.
+All methods start from the same weights, take {{steps}} steps, {{mixed_steps}} with all classes, and see 256 pictures
+in each.
 
 The plain trainings (Adam, cosine schedule) are tuned: rates {{rates}}, and the weights of the best of {CHECKS} steps,
 both by the validation loss at the mixture that is trained for. `{PLAIN}` trains at the data's own mixture;
 `{LADDER}` draws rows so that each class has the requested share, at the rate that was best for
 `{PLAIN}`; `{NEAREST}` is the one of them that generates a share nearest the data's own, and
 `{HALF}` the one with as many rows of each class. `{TOLD}` is a model that takes the class as an
-input. Hypernetworks have the head `{HEAD}` and are trained by the package's own trainer as its settings come; their
-last moving average is taken. No row and no seed is left out."""
+input. Hypernetworks are trained by the package's own trainer, with the head and the settings that packages come with:
+{{usual}}. Their last moving average is taken. No row and no seed is left out."""
 
 OF_PAIR = """\
 Share is the part of 4,000 generated pictures that the classifier reads as the rare class, confident share that among
-pictures whose class it is sure of by 0.9, and unsure the part of the others. Loss is the negative evidence lower bound
-of test pictures in nats; that of the model which is told the class is given the class, so it is not comparable.
+pictures whose class it is sure of by 0.9, and unsure the part of the others. Loss is that of test
+pictures, {loss}; that of the model which is told the class is given the class, so it is not comparable.
 Coverage is the part of a class's test pictures that have one of 1,500 generated ones nearer than their fifth neighbour
 among the test pictures of their class. The first row is what the classifier reads in test pictures at the data's own
 mixture."""
@@ -97,6 +99,7 @@ def as_values(results: Results) -> dict[str, Any]:
         "mixtures": (results.of_mixtures, MIXED),
     }
     return {
+        "model": results.family,
         "data": results.data,
         "common": results.pair[0],
         "rare": results.pair[1],
@@ -104,6 +107,7 @@ def as_values(results: Results) -> dict[str, Any]:
         "seeds": list(range(results.seeds)),
         "steps": {"pair": results.steps, "mixtures": results.mixed_steps},
         "versions": {"hypergen": VERSION, "torch": torch.__version__, "python": platform.python_version()},
+        "usual": results.usual,
         "knob": {
             "slope": knob["slope"].mean,
             "slope_error": knob["slope"].error,
@@ -123,7 +127,7 @@ def page(results: Results) -> str:
     own = {method: seeds for method, seeds in results.of_pair.items() if method != LADDER}
     knobs = {method: seeds for method, seeds in results.of_pair.items() if method not in (HALF, NEAREST)}
     sections = (
-        (f"How much of the {rare}s is generated", OF_PAIR, own, PAIR),
+        (f"How much of the {rare}s is generated", OF_PAIR.format(loss=FAMILIES[results.family].loss), own, PAIR),
         ("The knob: generated against requested shares", OF_KNOB, knobs, KNOB),
         ("All classes at random mixtures", OF_MIXTURES, results.of_mixtures, MIXED),
     )
@@ -144,9 +148,18 @@ def introduction(results: Results) -> str:
         common=common,
         rare=rare,
         steps=results.steps,
+        model=FAMILIES[results.family].text,
+        option="" if results.family == "vae" else f" --model {results.family}",
+        usual=settings_text(results.usual),
         mixed_steps=results.mixed_steps,
         rates=", ".join(f"{rate:g}" for rate in RATES),
     )
+
+
+def settings_text(usual: Mapping[str, Any]) -> str:
+    """The head, and those settings that decide what is learned."""
+    values = ", ".join(f"{name} {usual[name]:g}" for name in ("batch", "episodes", "lr", "strength", "ema"))
+    return f"head `{usual['head']}`, {values}"
 
 
 def markdown(found: Sequence[tuple[str, dict[str, Measured]]], columns: Sequence[str]) -> list[str]:

@@ -7,20 +7,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from hypergen_compiler.evidence.fairness.effort import LADDER, PLAIN, TOLD
+from hypergen_compiler.evidence.fairness.families import Family, initial
+from hypergen_compiler.evidence.fairness.values import Setting
+from hypergen_compiler.evidence.fairness.views import OfLabels, OfWeights, View
 from hypergen_compiler.evidence.groups import Part, Problem
-from hypergen_compiler.evidence.pictures_vae import ConditionalPicturesVAE, PicturesVAE
 from hypergen_compiler.evidence.plain import RATES, Jobs, Stacked, fitted, stacked
 
-__all__ = ["BATCH", "conditional", "initial", "oversampled", "tuned"]
+__all__ = ["plain"]
 
 BATCH = 256  # items of a step, as many as a hypernetwork's four datasets of 64 hold
-
-
-def initial(problem: Problem, seed: int) -> PicturesVAE:
-    """The module that all methods of a seed start from."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return PicturesVAE(problem.side)
 
 
 def jobs(problems: Sequence[Problem], asked: Sequence[Tensor], labels: bool = False) -> Jobs:
@@ -38,33 +34,53 @@ def jobs(problems: Sequence[Problem], asked: Sequence[Tensor], labels: bool = Fa
     return Jobs(inputs(train), weights[0], inputs(validation), weights[1])
 
 
-def tuned(problems: Sequence[Problem], steps: int) -> tuple[Stacked, Tensor]:
+def tuned(family: Family, problems: Sequence[Problem], steps: int) -> tuple[Stacked, Tensor]:
     """Plain training at the data's own mixture: weights and the best rate, a row for each seed's problem."""
-    starts = stacked([initial(problem, seed).state_dict() for seed, problem in enumerate(problems)])
+    starts = stacked([initial(family, problem.side, seed).state_dict() for seed, problem in enumerate(problems)])
     own = jobs(problems, [problem.shares for problem in problems])
     rates = torch.tensor(RATES).unsqueeze(1).expand(-1, len(problems))
-    return fitted(initial(problems[0], 0), starts, own, rates, steps, BATCH, seed=1)
+    return fitted(initial(family, problems[0].side, 0), starts, own, rates, steps, BATCH, seed=1)
 
 
-def oversampled(problems: Sequence[Problem], asked: Tensor, rates: Tensor, steps: int) -> list[Stacked]:
+def oversampled(family: Family, problems: Sequence[Problem], asked: Tensor, rates: Tensor, steps: int) -> list[Stacked]:
     """For each problem a plain training at each of the shares [k, groups], at the problem's best rate."""
     many = [problem for problem in problems for _ in asked]
-    starts = stacked([initial(problem, seed).state_dict() for seed, problem in enumerate(problems) for _ in asked])
+    starts = stacked(
+        [initial(family, problem.side, seed).state_dict() for seed, problem in enumerate(problems) for _ in asked]
+    )
     repeated = rates.repeat_interleave(len(asked)).unsqueeze(0)
     work = jobs(many, [shares for _ in problems for shares in asked])
-    found, _ = fitted(initial(problems[0], 0), starts, work, repeated, steps, BATCH, seed=2)
+    found, _ = fitted(initial(family, problems[0].side, 0), starts, work, repeated, steps, BATCH, seed=2)
     return [{name: x[i : i + len(asked)] for name, x in found.items()} for i in range(0, len(many), len(asked))]
 
 
-def conditional(problems: Sequence[Problem], steps: int) -> tuple[nn.Module, Stacked, Tensor]:
+def conditional(family: Family, problems: Sequence[Problem], steps: int) -> tuple[nn.Module, Stacked, Tensor]:
     """Plain training of a model that is told the group: the module, weights and the best rate of each problem."""
     modules = []
     for seed, problem in enumerate(problems):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            modules.append(ConditionalPicturesVAE(problem.side, len(problem.classes)))
+            modules.append(family.make_told(problem.side, len(problem.classes)))
     starts = stacked([module.state_dict() for module in modules])
     work = jobs(problems, [problem.shares for problem in problems], labels=True)
     rates = torch.tensor(RATES).unsqueeze(1).expand(-1, len(problems))
     found, best = fitted(modules[0], starts, work, rates, steps, BATCH, seed=3)
     return modules[0], found, best
+
+
+def plain(family: Family, settings: Sequence[Setting], steps: int) -> dict[str, list[View]]:
+    """Plain training at the data's own mixture, at each requested one, and told the class, a view for each seed."""
+    problems, mixtures = [setting.problem for setting in settings], [setting.mixtures for setting in settings]
+    own, rates = tuned(family, problems, steps)
+    rungs = oversampled(family, problems, mixtures[0][1:], rates, steps)
+    told, states, _ = conditional(family, problems, steps)
+    rows = [{name: x[i : i + 1] for name, x in own.items()} for i in range(len(problems))]
+    ladder = [{name: torch.cat([row[name], rung[name]]) for name in row} for row, rung in zip(rows, rungs, strict=True)]
+    model = initial(family, problems[0].side, 0)
+    return {
+        PLAIN: [OfWeights(model, row) for row in rows],
+        LADDER: [OfWeights(model, rung) for rung in ladder],
+        TOLD: [
+            OfLabels(told, {name: x[i] for name, x in states.items()}, mixture) for i, mixture in enumerate(mixtures)
+        ],
+    }

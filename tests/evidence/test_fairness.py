@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.evidence.fairness import experiment as fairness
-from hypergen_compiler.evidence.fairness.effort import LADDER, PLAIN, REAL, Effort, Results
+from hypergen_compiler.evidence.fairness.effort import LADDER, PLAIN, REAL, Contest, Effort, Results
 from hypergen_compiler.evidence.fairness.families import FAMILIES
 from hypergen_compiler.evidence.fairness.page import as_values, page, write
 from hypergen_compiler.evidence.fairness.recipes import MAIN
@@ -82,11 +82,10 @@ def results(tmp_path_factory):
     effort = Effort(2, 24, 24, (MAIN,), (), workers=1)
     everything = some((60, 60, 60))
     everything.images.add_(0.1 * torch.rand(everything.images.shape, generator=torch.Generator().manual_seed(0)))
-    kept = Kept(None, "")
-    vae = FAMILIES["vae"]
-    pair = fairness.measure_pair(vae, "some", everything, (1, 0), 0.1, effort, kept, lambda _: None)
-    mixtures = fairness.measure_mixtures(vae, "some", everything, effort, kept, lambda _: None)
     usual = {"head": "biases", "batch": 64, "episodes": 4, "lr": 3e-3, "strength": 3.0, "ema": 0.999}
+    contest = Contest(FAMILIES["vae"], usual, effort, Kept(None, ""), lambda _: None)
+    pair = fairness.measure_pair(contest, "some", everything, (1, 0), 0.1)
+    mixtures = fairness.measure_mixtures(contest, "some", everything)
     return Results("fairness", "vae", "some", (1, 0), 0.1, (30, 4), 2, 24, 24, usual, pair, mixtures)
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hypergen_compiler.errors import Progress
+from hypergen_compiler.evidence.fairness.families import Family
 from hypergen_compiler.evidence.fairness.recipes import LITERAL, MAIN, NO_PENALTY, PARTS, RECIPES, Recipe
 from hypergen_compiler.evidence.fairness.values import Values
+from hypergen_compiler.evidence.kept import Kept
 
 __all__ = [
     "BRIEF",
@@ -21,6 +24,7 @@ __all__ = [
     "REAL",
     "REQUESTED",
     "TOLD",
+    "Contest",
     "Effort",
     "Found",
     "Results",
@@ -48,12 +52,23 @@ class Effort:
 
 
 @dataclass(frozen=True)
+class Contest:
+    """What every part of the experiment is given: the models, how their packages train that are given nothing but a
+    number of steps, how much is trained, what is done already, and whom to tell."""
+
+    family: Family
+    usual: dict[str, Any]
+    effort: Effort
+    kept: Kept
+    tell: Progress
+
+
+@dataclass(frozen=True)
 class Results:
     """What was measured of a model of a `family` on `data`, with how much training; `pair` are the common and the rare
     class.
 
-    `name` is what files of it are called; `counts` are the training pictures of the two; `usual` is how packages train
-    that are given nothing but a number of steps.
+    `name` is what files of it are called; `counts` are the training pictures of the two; `usual` is a Contest's.
     """
 
     name: str
@@ -72,4 +87,4 @@ class Results:
 
 QUICK = Effort(2, 300, 300, (PARTS, NO_PENALTY, MAIN), (MAIN,))
 FULL = Effort(4, 1000, 2000, RECIPES, (NO_PENALTY, LITERAL, MAIN))
-BRIEF = Effort(4, 1000, 1000, (PARTS, NO_PENALTY, MAIN), (NO_PENALTY, MAIN))  # of the families that are no VAEs
+BRIEF = Effort(4, 1000, 1000, (PARTS, NO_PENALTY, MAIN), (NO_PENALTY, MAIN), workers=1)  # of families but VAEs

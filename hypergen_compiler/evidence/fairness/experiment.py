@@ -6,7 +6,6 @@ drawn against what is requested. Then all classes at random mixtures.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from hypergen_compiler.evidence.fairness.effort import (
     NEAREST,
     REAL,
     REQUESTED,
+    Contest,
     Effort,
     Found,
     Results,
@@ -57,12 +57,10 @@ def measure(
     recipe = usual(family, first)
     name = "-".join(["fairness", *([] if model == "vae" else [model]), *([] if file is None else [file.stem])])
     steps = f"{effort.seeds} {effort.steps} {effort.mixed_steps}"
-    kept = Kept(
-        None if out is None else out / f"{name}.partial",
-        f"{VERSION} {model} {data} {pair} {share:g} {steps} {json.dumps(recipe)}",
-    )
-    of_pair = measure_pair(family, data, everything, pair, share, effort, kept, tell)
-    of_mixtures = measure_mixtures(family, data, everything, effort, kept, tell)
+    kept = Kept(None if out is None else out / f"{name}.partial", f"{VERSION} {model} {data} {pair} {share:g} {steps}")
+    contest = Contest(family, recipe, effort, kept, tell)
+    of_pair = measure_pair(contest, data, everything, pair, share)
+    of_mixtures = measure_mixtures(contest, data, everything)
     kept.forget()
     counts = ((first.train.labels == 0).sum().item(), (first.train.labels == 1).sum().item())
     return Results(
@@ -81,45 +79,34 @@ def measure(
     )
 
 
-def measure_pair(
-    family: Family,
-    data: str,
-    everything: Part,
-    pair: tuple[int, int],
-    share: float,
-    effort: Effort,
-    kept: Kept,
-    tell: Progress,
-) -> Found:
+def measure_pair(contest: Contest, data: str, everything: Part, pair: tuple[int, int], share: float) -> Found:
     """Every method's values on a pair of classes, the second of which is made rare."""
+    effort, kept = contest.effort, contest.kept
     asked = torch.tensor([[1 - x, x] for x in REQUESTED])
     problems = [problem(data, everything, pair, share, seed) for seed in range(effort.seeds)]
     settings = prepared(problems, asked, classifier(problems[0].judge, 2))
     found: Found = {REAL: [real_values(setting, seed) for seed, setting in enumerate(settings)]}
-    tell("plain trainings of the pair")
+    contest.tell("plain trainings of the pair")
     part = "plain trainings of the pair"
-    found |= kept.known(part) or kept.add(part, plain_of_pair(family, settings, share, effort.steps))
-    return found | hypernetworks(
-        effort.recipes, family, settings, effort.steps, effort.workers, pair_values, kept, tell
-    )
+    found |= kept.known(part) or kept.add(part, plain_of_pair(contest.family, settings, share, effort.steps))
+    return found | hypernetworks(contest, effort.recipes, settings, effort.steps, pair_values)
 
 
-def measure_mixtures(family: Family, data: str, everything: Part, effort: Effort, kept: Kept, tell: Progress) -> Found:
+def measure_mixtures(contest: Contest, data: str, everything: Part) -> Found:
     """Every method's values on all classes at random mixtures."""
+    effort, kept = contest.effort, contest.kept
     classes = tuple(sorted(set(everything.labels.tolist())))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         asked = torch.distributions.Dirichlet(torch.full((len(classes),), CONCENTRATION)).sample((MIXTURES,))
     problems = [problem(data, everything, classes, None, seed) for seed in range(effort.seeds)]
     settings = prepared(problems, asked, classifier(problems[0].judge, len(classes)))
-    tell("plain trainings on all classes")
+    contest.tell("plain trainings on all classes")
     part = "plain trainings on all classes"
     found: Found = kept.known(part) or kept.add(
-        part, measured(plain(family, settings, effort.mixed_steps), settings, mixed_values)
+        part, measured(plain(contest.family, settings, effort.mixed_steps), settings, mixed_values)
     )
-    return found | hypernetworks(
-        effort.mixed_recipes, family, settings, effort.mixed_steps, effort.workers, mixed_values, kept, tell
-    )
+    return found | hypernetworks(contest, effort.mixed_recipes, settings, effort.mixed_steps, mixed_values)
 
 
 def plain_of_pair(family: Family, settings: Sequence[Setting], share: float, steps: int) -> Found:

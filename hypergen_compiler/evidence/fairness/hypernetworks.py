@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,14 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hypergen_compiler.errors import Progress
-from hypergen_compiler.evidence.fairness.effort import Found
+from hypergen_compiler.evidence.fairness.effort import Contest, Found
 from hypergen_compiler.evidence.fairness.families import Family, initial
 from hypergen_compiler.evidence.fairness.recipes import Recipe
 from hypergen_compiler.evidence.fairness.values import Measure, Setting, Values
 from hypergen_compiler.evidence.fairness.views import OfWeights
 from hypergen_compiler.evidence.groups import Problem
-from hypergen_compiler.evidence.kept import Kept
 from hypergen_compiler.evidence.packages import compiled, trained
 from hypergen_compiler.evidence.plain import Stacked, stacked
 from hypergen_compiler.publishing.manifest import read_manifest
@@ -29,25 +28,20 @@ __all__ = ["hypernetworks", "usual"]
 
 
 def hypernetworks(
-    recipes: Sequence[Recipe],
-    family: Family,
-    settings: Sequence[Setting],
-    steps: int,
-    count: int,
-    values: Measure,
-    kept: Kept,
-    tell: Progress,
+    contest: Contest, recipes: Sequence[Recipe], settings: Sequence[Setting], steps: int, values: Measure
 ) -> Found:
     """Each recipe's values. What is missing is trained in processes of their own, unless there is to be one worker."""
-    known = {recipe: kept.known(part_of(recipe, settings)) for recipe in recipes}
+    kept, classes = contest.kept, len(settings[0].problem.classes)
+    parts = {recipe: f"{classes} classes: {recipe.name}, {json.dumps(contest.usual)}" for recipe in recipes}
+    known = {recipe: kept.known(part) for recipe, part in parts.items()}
     missing = [recipe for recipe in recipes if known[recipe] is None]
-    train = partial(recipe_values, family=family, settings=settings, steps=steps, values=values)
-    with workers(min(count, len(missing))) as mapped:
+    train = partial(recipe_values, family=contest.family, settings=settings, steps=steps, values=values)
+    with workers(min(contest.effort.workers, len(missing))) as mapped:
         results = mapped(train, missing)
         for recipe in recipes:
             if known[recipe] is None:
-                known[recipe] = kept.add(part_of(recipe, settings), next(results))
-                tell(f"{recipe.name}: trained for {len(settings)} seeds")
+                known[recipe] = kept.add(parts[recipe], next(results))
+                contest.tell(f"{recipe.name}: trained for {len(settings)} seeds")
     return {recipe.name: known[recipe] for recipe in recipes}
 
 
@@ -59,10 +53,6 @@ def workers(count: int) -> Iterator[Callable[..., Iterator[Any]]]:
     else:
         with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)) as pool:
             yield pool.map
-
-
-def part_of(recipe: Recipe, settings: Sequence[Setting]) -> str:
-    return f"{len(settings[0].problem.classes)} classes: {recipe.name}"
 
 
 def recipe_values(

@@ -44,7 +44,7 @@ class Coupling(nn.Module):
 class PicturesFlow(nn.Module):
     """The density of pictures with a little noise; the last layer scales and shifts every pixel."""
 
-    def __init__(self, side: int, told: int = 0, layers: int = 6, hidden: int = 64):
+    def __init__(self, side: int, told: int = 0, layers: int = 4, hidden: int = 64):
         super().__init__()
         self.side, self.told = side, told
         places = torch.arange(side)

@@ -19,7 +19,7 @@ from hypergen_compiler.evidence.autophagy.setting import ITEMS, Scale, Split
 from hypergen_compiler.evidence.autophagy.statistics import HYPERNETWORK, PENALISED
 from hypergen_compiler.evidence.group_classifier import fitted
 from hypergen_compiler.evidence.models.noisy_vae import ConditionalNoisyVAE, NoisyVAE
-from hypergen_compiler.evidence.packages import compiled, trained
+from hypergen_compiler.evidence.packages import compiled, trained, usual
 
 __all__ = ["PARTS"]
 
@@ -56,10 +56,9 @@ def hypernetworks(stack: ExitStack, data: Split, scale: Scale, seed: int) -> Ite
     pictures, labels = data.learn
     for name, penalty in ((HYPERNETWORK, "none"), (PENALISED, "unbiased")):
         package = vae(stack, pictures.shape[-1], seed, penalty)
-        usual = package.training.Settings()._asdict()
         settings = {"steps": scale.hypernetwork_steps, "seed": seed}
         run = trained(package, (pictures,), labels, **settings)
-        yield name, emitted(run), usual | settings
+        yield name, emitted(run), usual(package) | settings
 
 
 def vae(stack: ExitStack, side: int, seed: int, penalty: str) -> ModuleType:

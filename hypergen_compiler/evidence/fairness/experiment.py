@@ -26,7 +26,7 @@ from hypergen_compiler.evidence.fairness.effort import (
     Results,
 )
 from hypergen_compiler.evidence.fairness.families import FAMILIES, Family
-from hypergen_compiler.evidence.fairness.hypernetworks import hypernetworks, usual
+from hypergen_compiler.evidence.fairness.hypernetworks import hypernetworks, usual_of
 from hypergen_compiler.evidence.fairness.judge import classifier
 from hypergen_compiler.evidence.fairness.rivals import plain
 from hypergen_compiler.evidence.fairness.values import (
@@ -54,7 +54,7 @@ def measure(
     family = FAMILIES[model]
     data, everything = pictures(file)
     first = problem(data, everything, pair, share, 0)
-    recipe = usual(family, first)
+    recipe = usual_of(family, first.side)
     name = "-".join(["fairness", *([] if model == "vae" else [model]), *([] if file is None else [file.stem])])
     steps = f"{effort.seeds} {effort.steps} {effort.mixed_steps}"
     kept = Kept(None if out is None else out / f"{name}.partial", f"{VERSION} {model} {data} {pair} {share:g} {steps}")

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,11 +19,10 @@ from hypergen_compiler.evidence.fairness.recipes import Recipe
 from hypergen_compiler.evidence.fairness.values import Measure, Setting, Values
 from hypergen_compiler.evidence.fairness.views import OfWeights
 from hypergen_compiler.evidence.groups import Problem
-from hypergen_compiler.evidence.packages import compiled, trained
+from hypergen_compiler.evidence.packages import compiled, trained, usual
 from hypergen_compiler.evidence.plain import Stacked, stacked
-from hypergen_compiler.publishing.manifest import read_manifest
 
-__all__ = ["hypernetworks", "usual"]
+__all__ = ["hypernetworks", "usual_of"]
 
 
 def hypernetworks(
@@ -85,11 +83,10 @@ def emissions(
             yield stacked([package.weights.to_state_dict(flat) for flat in flats])
 
 
-def usual(family: Family, problem: Problem) -> dict[str, Any]:
+def usual_of(family: Family, side: int) -> dict[str, Any]:
     """The head and the settings that the package of a model comes with."""
-    with compiled(initial(family, problem.side, 0), example(problem.side)) as package:
-        head = read_manifest(Path(package.__path__[0]))["plan"]["head"]
-        return {"head": head, **package.training.Settings()._asdict()}
+    with compiled(initial(family, side, 0), example(side)) as package:
+        return usual(package)
 
 
 def example(side: int) -> Callable[[int], tuple[Tensor, ...]]:

@@ -13,10 +13,10 @@ from hypergen_compiler.evidence.fairness import experiment as fairness
 from hypergen_compiler.evidence.fairness.effort import LADDER, PLAIN, REAL, Contest, Effort, Results
 from hypergen_compiler.evidence.fairness.families import FAMILIES
 from hypergen_compiler.evidence.fairness.page import as_values, page, write
+from hypergen_compiler.evidence.fairness.plain import Jobs, fitted, stacked
 from hypergen_compiler.evidence.fairness.recipes import MAIN
 from hypergen_compiler.evidence.groups import Part, pictures, problem
 from hypergen_compiler.evidence.kept import Kept
-from hypergen_compiler.evidence.plain import Jobs, fitted, stacked
 
 
 def some(counts: tuple[int, ...]) -> Part:

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from hypergen_compiler.evidence.fairness.effort import Contest, Found
 from hypergen_compiler.evidence.fairness.families import Family, initial
+from hypergen_compiler.evidence.fairness.plain import Stacked, stacked
 from hypergen_compiler.evidence.fairness.recipes import Recipe
 from hypergen_compiler.evidence.fairness.values import Measure, Setting, Values
 from hypergen_compiler.evidence.fairness.views import OfWeights
 from hypergen_compiler.evidence.groups import Problem
 from hypergen_compiler.evidence.packages import compiled, trained, usual
-from hypergen_compiler.evidence.plain import Stacked, stacked
 
 __all__ = ["hypernetworks", "usual_of"]
 

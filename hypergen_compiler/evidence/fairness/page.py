@@ -26,11 +26,11 @@ from hypergen_compiler.evidence.fairness.effort import (
     Results,
 )
 from hypergen_compiler.evidence.fairness.families import FAMILIES
+from hypergen_compiler.evidence.fairness.plain import CHECKS, RATES
 from hypergen_compiler.evidence.fairness.plot import draw
 from hypergen_compiler.evidence.fairness.recipes import MAIN
 from hypergen_compiler.evidence.fairness.values import generated
 from hypergen_compiler.evidence.measures import Measured, deviation
-from hypergen_compiler.evidence.plain import CHECKS, RATES
 from hypergen_compiler.version import VERSION
 
 __all__ = ["as_values", "page", "table", "write"]

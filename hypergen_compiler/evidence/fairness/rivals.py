@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from hypergen_compiler.evidence.fairness.effort import LADDER, PLAIN, TOLD
 from hypergen_compiler.evidence.fairness.families import Family, initial
+from hypergen_compiler.evidence.fairness.plain import RATES, Jobs, Stacked, fitted, stacked
 from hypergen_compiler.evidence.fairness.values import Setting
 from hypergen_compiler.evidence.fairness.views import OfLabels, OfWeights, View
 from hypergen_compiler.evidence.groups import Part, Problem
-from hypergen_compiler.evidence.plain import RATES, Jobs, Stacked, fitted, stacked
 
 __all__ = ["plain"]
 

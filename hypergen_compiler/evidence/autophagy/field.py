@@ -21,7 +21,7 @@ from hypergen_compiler.evidence.group_classifier import fitted
 from hypergen_compiler.evidence.models.noisy_vae import ConditionalNoisyVAE, NoisyVAE
 from hypergen_compiler.evidence.packages import compiled, trained, usual
 
-__all__ = ["PARTS"]
+__all__ = ["PARTS", "usual_of"]
 
 RATES = (1e-3, 3e-3, 1e-2)
 LENGTHENED = 4  # times the usual steps, for a model that is trained once and on all real data
@@ -65,6 +65,12 @@ def vae(stack: ExitStack, side: int, seed: int, penalty: str) -> ModuleType:
     """The package of a seed's model, whose initialization is the same under every penalty."""
     torch.manual_seed(seed)
     return stack.enter_context(compiled(NoisyVAE(side), lambda n: (torch.rand(n, 1, side, side),), penalty=penalty))
+
+
+def usual_of(side: int) -> dict[str, Any]:
+    """The head and the settings that the model's package comes with."""
+    with ExitStack() as stack:
+        return usual(vae(stack, side, 0, "unbiased"))
 
 
 @contextmanager

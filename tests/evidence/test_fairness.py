@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
+from hypergen_compiler.commands.experiment import experiments
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.evidence.fairness import experiment as fairness
+from hypergen_compiler.evidence.fairness import hypernetworks
 from hypergen_compiler.evidence.fairness.effort import LADDER, PLAIN, REAL, Contest, Effort, Results
 from hypergen_compiler.evidence.fairness.families import FAMILIES
 from hypergen_compiler.evidence.fairness.page import as_values, page, write
 from hypergen_compiler.evidence.fairness.plain import Jobs, fitted, stacked
-from hypergen_compiler.evidence.fairness.recipes import MAIN
+from hypergen_compiler.evidence.fairness.recipes import MAIN, NO_PENALTY
 from hypergen_compiler.evidence.groups import Part, pictures, problem
 from hypergen_compiler.evidence.kept import Kept
 
@@ -110,3 +114,25 @@ def test_results_are_written(results, tmp_path):
     assert (tmp_path / "new" / "fairness.png").read_bytes().startswith(b"\x89PNG")
     text = page(results)
     assert text.count(f"| {MAIN.name} |") == 2 and "0 against 1 in some" in text
+
+
+def test_a_family_that_there_is_not_is_refused_by_name():
+    found = CliRunner().invoke(experiments, ["fairness", "--model", "gan"])
+    assert found.exit_code == 2 and "vae, flow, diffusion" in " ".join(found.output.split())
+
+
+def test_a_recipe_that_changed_is_trained_again_and_one_that_did_not_is_not(monkeypatch, tmp_path):
+    trained = []
+
+    def recipe_values(recipe, **_):
+        trained.append(recipe.name)
+        return [{"slope": 1.0}]
+
+    monkeypatch.setattr(hypernetworks, "recipe_values", recipe_values)
+    setting = SimpleNamespace(problem=SimpleNamespace(classes=(0, 1)))
+    for strength in (3.0, 3.0, 5.0):
+        kept = Kept(tmp_path / "parts", "one")
+        contest = Contest(FAMILIES["flow"], {"strength": strength}, Effort(1, 1, 1, (), (), 1), kept, lambda _: None)
+        found = hypernetworks.hypernetworks(contest, [MAIN, NO_PENALTY], [setting], 1, None)
+        assert found == {MAIN.name: [{"slope": 1.0}], NO_PENALTY.name: [{"slope": 1.0}]}
+    assert trained == 2 * [MAIN.name, NO_PENALTY.name]

@@ -33,7 +33,8 @@ def measure(data: Path | None, progress: Progress, *, quick: bool = False, out: 
     """Chains of pictures, a file's or scikit-learn's digits, and of Gaussians: means over seeds, with standard errors.
 
     In the folder `out` every part is written as soon as it is done, and a later run of the same settings takes it from
-    there, plain trainings also where packages have come to train otherwise. Raises HG604 where the data cannot be read or have no labels.
+    there, plain trainings also where packages have come to train otherwise. Raises HG604 where the data cannot be read
+    or have no labels.
     """
     scale = QUICK if quick else FULL
     name, found = pictures(data)

@@ -24,6 +24,7 @@ __all__ = [
     "REAL",
     "REQUESTED",
     "TOLD",
+    "TOLD_EVENLY",
     "Contest",
     "Effort",
     "Found",
@@ -33,7 +34,8 @@ __all__ = [
 REQUESTED = (0.02, 0.05, 0.10, 0.25, 0.50, 0.75, 0.95)
 MIXTURES = 8  # of all classes
 CONCENTRATION = 0.3  # of the Dirichlet distribution that they are drawn from
-REAL, PLAIN, TOLD = "test pictures", "plain", "plain, told the class"
+REAL, PLAIN = "test pictures", "plain"
+TOLD, TOLD_EVENLY = "plain, told the class", "plain, told the class, balanced"
 LADDER, NEAREST, HALF = "plain, a training for each share", "plain, oversampled to draw the share", "plain, balanced"
 
 Found = dict[str, list[Values]]  # of each method, one a seed

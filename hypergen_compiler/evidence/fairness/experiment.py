@@ -28,7 +28,7 @@ from hypergen_compiler.evidence.fairness.effort import (
 from hypergen_compiler.evidence.fairness.families import FAMILIES, Family
 from hypergen_compiler.evidence.fairness.hypernetworks import hypernetworks, usual_of
 from hypergen_compiler.evidence.fairness.judge import classifier
-from hypergen_compiler.evidence.fairness.rivals import plain
+from hypergen_compiler.evidence.fairness.rivals import plain, told_evenly
 from hypergen_compiler.evidence.fairness.values import (
     Measure,
     Setting,
@@ -89,6 +89,10 @@ def measure_pair(contest: Contest, data: str, everything: Part, pair: tuple[int,
     contest.tell("plain trainings of the pair")
     part = "plain trainings of the pair"
     found |= kept.known(part) or kept.add(part, plain_of_pair(contest.family, settings, share, effort.steps))
+    part = "told the class, balanced"
+    found |= kept.known(part) or kept.add(
+        part, measured(told_evenly(contest.family, settings, effort.steps), settings, pair_values)
+    )
     return found | hypernetworks(contest, effort.recipes, settings, effort.steps, pair_values)
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "Dimension",
     "Entry",
     "Extent",
+    "Half",
     "Input",
     "Module",
     "Parameter",
@@ -69,6 +70,16 @@ class Curve:
     def at(self, n: int) -> float:
         value = TERMS[self.term](n)
         return (self.scale / value if self.inverse else self.scale * value) + self.offset
+
+
+@dataclass(frozen=True)
+class Half:
+    """One half of the batch size n: `n // 2` or, the `other`, `n - n // 2`."""
+
+    other: bool = False
+
+    def at(self, n: int) -> int:
+        return n - n // 2 if self.other else n // 2
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from hypergen_compiler.capture.numbers import Mismatch, dimension, extend_number
 from hypergen_compiler.capture.sized import made_from_sizes
 from hypergen_compiler.capture.tape import Call, Ref, Tape, references, same_values
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.program import Affine, Container, Curve, Extent
+from hypergen_compiler.program import Affine, Container, Curve, Extent, Half
 
 __all__ = ["merge_batches", "merge_outputs", "merge_sizes"]
 
@@ -135,7 +135,7 @@ def merge_sizes(usual: Tape, others: Sequence[Tape], points: Sequence[tuple[int,
 
 def extend(merged: Any, others: Sequence[Any], points: Sequence[tuple[int, int]]) -> Any:
     """A structure merged over batch sizes with the same structure from runs at other sizes; raises Mismatch."""
-    if isinstance(merged, Affine | Curve | Extent) or type(merged) is int:
+    if isinstance(merged, Affine | Curve | Half | Extent) or type(merged) is int:
         return extend_number(merged, others, points)
     if isinstance(merged, slice):
         parts = ("start", "stop", "step")

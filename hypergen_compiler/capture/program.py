@@ -27,7 +27,7 @@ __all__ = ["batch_sizes", "capture"]
 
 CRITIC = "critic"  # the submodule that a critic's loss trains
 
-CANDIDATE_SIZES = (11, 5, 7, 13, 17, 19, 23, 29, 31, 37)
+CANDIDATE_SIZES = (11, 5, 14, 7, 13, 17, 19, 23, 29, 31, 37)
 
 
 def capture(
@@ -80,7 +80,10 @@ def capture(
 
 
 def batch_sizes(model: nn.Module) -> tuple[int, ...]:
-    """Three batch sizes that no dimension of a parameter or buffer has, so that none is mistaken for the other."""
+    """Three batch sizes that no dimension of a parameter or buffer has, so that none is mistaken for the other.
+
+    Odd ones and an even one, where there is one: what a model does may depend on that.
+    """
     taken = {size for tensor in (*model.parameters(), *model.buffers()) for size in tensor.shape}
     free = [size for size in CANDIDATE_SIZES if size not in taken]
     return tuple((*free, *CANDIDATE_SIZES)[:3])

@@ -34,6 +34,7 @@ ESCAPES = frozenset(
 UNCOUNTED = frozenset({"batch_norm", "instance_norm"})  # these update running statistics, and no version tells of it
 REFLECTED = frozenset({"Tensor.add", "Tensor.mul"})  # recorded alike for `x + 1` and `1 + x`
 OF_ARRAYS = frozenset({"torch.tensor", "torch.as_tensor", "torch.asarray"})
+SHORT = 32  # elements of an array that is written as a list
 OVERWRITING = frozenset(
     "normal_ uniform_ fill_ zero_ copy_ exponential_ random_ bernoulli_ geometric_ log_normal_ cauchy_ "
     "constant_".split()
@@ -41,6 +42,8 @@ OVERWRITING = frozenset(
 SHAPE_ONLY = frozenset(
     "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full".split()
 )
+# What gives a view of what lies in order in memory, and a copy of anything else.
+PERHAPS_VIEWS = frozenset({"contiguous", "reshape", "reshape_as", "flatten", "ravel"})
 
 
 def qualified_name(function: Callable[..., Any]) -> str:
@@ -74,6 +77,8 @@ class Recorder(TorchFunctionMode):
         self.alive: list[Any] = []
         self.sources: dict[Ref, frozenset[Ref]] = {}
         self.written_sources: dict[int, frozenset[Ref]] = {}
+        self.joined: dict[int, int] = {}
+        self.arrays: dict[int, torch.Tensor] = {}
         self.generator: torch.Tensor | None = None
         self.autocast = torch.is_autocast_enabled("cpu")
         self.scopes: dict[int, Scope] = {}
@@ -90,7 +95,7 @@ class Recorder(TorchFunctionMode):
         self.refs[id(tensor)] = ref
         self.alive.append(tensor)  # ids and storages stay unique only while their owners live
         self.tape.shapes[ref], self.tape.dtypes[ref] = tuple(tensor.shape), tensor.dtype
-        self.tape.storages[ref] = storage_of(tensor)
+        self.tape.storages[ref] = self.memory_of(tensor)
         if ref.kind != "value":
             self.sources[ref] = frozenset((ref,))
         return ref
@@ -100,7 +105,7 @@ class Recorder(TorchFunctionMode):
             if id(value) not in self.refs:
                 ref = Ref("constant", len(self.tape.constants))
                 known = {storage for other, storage in self.tape.storages.items() if other.kind != "constant"}
-                if storage_of(value) in known:
+                if self.memory_of(value) in known:
                     self.tape.aliases.add(ref)
                 self.see(value, ref)
                 self.tape.constants[ref] = value.detach().clone()
@@ -109,7 +114,17 @@ class Recorder(TorchFunctionMode):
             return self.refs[id(value)]
         if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
             return value.item()
+        if isinstance(value, np.ndarray):  # an index, as a permutation is
+            is_short = value.ndim == 1 and value.size <= SHORT and value.dtype.kind in "iub"
+            return value.tolist() if is_short else self.argument(self.tensor_of(value))
         return value
+
+    def tensor_of(self, array: np.ndarray[Any, Any]) -> torch.Tensor:
+        """The same tensor each time."""
+        if id(array) not in self.arrays:
+            self.alive.append(array)
+            self.arrays[id(array)] = torch.from_numpy(array)
+        return self.arrays[id(array)]
 
     def result(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
@@ -161,12 +176,14 @@ class Recorder(TorchFunctionMode):
         call.random = short in RANDOM_WITHOUT_VALUES if self.fake else not torch.equal(generator, self.generator)
         call.writes = self.written_storages(call, used, versions) | self.updated_storages(used, values)
         call.out = fill(output, self.result)
+        if short in PERHAPS_VIEWS:
+            self.join_memory(used[0], output)
         self.note(call, short, frame)
         return output
 
     def see_empty(self, tensor: torch.Tensor, where: str | None, frame: FrameType) -> None:
         """A tensor that `torch.Tensor(n, 4)` made, which is no recorded call, and that is about to be filled."""
-        if storage_of(tensor) in self.tape.storages.values():
+        if self.memory_of(tensor) in self.tape.storages.values():
             return
         kept = {} if tensor.dtype == torch.get_default_dtype() else {"dtype": tensor.dtype}
         call = Call(
@@ -177,6 +194,17 @@ class Recorder(TorchFunctionMode):
         if self.with_scopes:
             self.place(call, frame)
         self.tape.calls.append(call)
+
+    def join_memory(self, source: torch.Tensor, made: torch.Tensor) -> None:
+        """Takes a copy for a view where a batch of one would give a view: a single row has no gap to the next."""
+        memory = self.memory_of(source)
+        if source.dim() and source[:1].is_contiguous() and self.memory_of(made) != memory:
+            self.joined[storage_of(made)] = self.tape.storages[self.refs[id(made)]] = memory
+
+    def memory_of(self, tensor: torch.Tensor) -> int:
+        """Its storage, or that of which it may be a view."""
+        storage = storage_of(tensor)
+        return self.joined.get(storage, storage)
 
     def written_storages(self, call: Call, used: list[torch.Tensor], versions: list[int]) -> frozenset[int]:
         name = call.name.rpartition(".")[2]

@@ -51,7 +51,7 @@ class Listed(Layer):
 
 def test_lists_and_arrays_as_long_as_the_batch(check):
     emitted = check(Listed(), vectors, exact=False)
-    for made in ("torch.full((n,), 0.5", "torch.ones((n, 4)", "torch.arange(n, d"):
+    for made in ("torch.full((n,), 0.5", "torch.ones(n, 4", "torch.arange(n, d"):
         assert made in emitted.text
 
 
@@ -65,6 +65,44 @@ class Arrays(Layer):
 
 def test_constant_arrays(check):
     check(Arrays(), vectors)
+
+
+class Permuted(Layer):
+    """Indices of numpy's, a short and a long one."""
+
+    def __init__(self):
+        super().__init__()
+        self.order, self.places = np.array([2, 0, 3, 1]), np.arange(40) % 4
+
+    def use(self, h, n):
+        h[:, self.order[:2]] += 1
+        return h[:, self.order], h[..., self.places].mean(1), h[np.array([1, 0])]
+
+
+def test_arrays_as_indices(check):
+    emitted = check(Permuted(), vectors, sizes=(3, 2, 17))
+    assert "[2, 0, 3, 1]" in emitted.text
+
+
+class Halved(Layer):
+    """The batch in two halves, as FactorVAE (arXiv 1802.05983) takes it."""
+
+    def use(self, h, n):
+        first, second = h[: n // 2], h[n // 2 :]
+        return first.reshape(len(first), 2, 2), second.reshape(len(second), 2, 2), second[: len(first)] * first
+
+
+def test_halves_of_a_batch(check):
+    check(Halved(), vectors, sizes=(3, 2, 16, 17))
+
+
+class Even(Layer):
+    def use(self, h, n):
+        return h * 2 if n % 2 == 0 else h
+
+
+def test_what_even_batches_alone_do_is_refused(refused):
+    refused("HG204", Even(), vectors, where="test_made_tensors.py")
 
 
 class Typed(Layer):

@@ -385,6 +385,19 @@ class SetParameter(Linear):
         return h + self.l(x)
 
 
+class ParameterInPlace(Linear):
+    """A parameter written into through a part of it, which for weights of a hypernetwork is an error of torch's."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(4), requires_grad=False)
+
+    def use(self, h, x):
+        first, _ = self.scale.chunk(2)
+        first.div_(2)
+        return h * self.scale
+
+
 class OtherSize(Linear):
     """A buffer that grows."""
 
@@ -415,7 +428,7 @@ class ReplacedAttribute(StaleAttribute):
         return h - self.ema
 
 
-@pytest.mark.parametrize("model", [SetParameter, OtherSize, StaleAttribute, ReplacedAttribute])
+@pytest.mark.parametrize("model", [SetParameter, ParameterInPlace, OtherSize, StaleAttribute, ReplacedAttribute])
 def test_state_that_has_no_place(refused, model):
     error = refused("HG204", model(), vectors)
     assert "register_buffer" in error.remedy or "buffer" in error.what or "parameter" in error.what

@@ -10,7 +10,7 @@ from torch import nn
 
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.fake import faking, needs_faking
-from hypergen_compiler.capture.leftovers import Held, check_leftovers
+from hypergen_compiler.capture.leftovers import Held, check_leftovers, check_repeated
 from hypergen_compiler.capture.merge import merge_batches, merge_outputs, merge_sizes
 from hypergen_compiler.capture.outputs import describe
 from hypergen_compiler.capture.prepare import clear_caches, fresh_copy, outside_randomness_refused, seeded
@@ -104,6 +104,8 @@ def record_on(
             remedy="Seed the generator before calling the entry point.",
         )
     check_leftovers(held, recorder, point)
+    if scopes and not fake:
+        check_repeated(held, recorder, point, lambda: record_on(model, point, sizes, training, scopes=False))
     tape.out = describe(output, lambda tensor: made_by_call(recorder, tensor, point), point.name, point.origin)
     made = tensors(output)
     tape.differentiable = bool(made) and made[0].requires_grad and (fake or not scopes or has_gradient(made[0], model))

@@ -64,7 +64,7 @@ def check_repeated(held: Held, recorder: Recorder, point: EntryPoint, again: Cal
     tape, model = recorder.tape, held.model
     writes = {name: first_write(tape, recorder.refs.get(id(p))) for name, p in model.named_parameters()}
     written = {name: call for name, call in writes.items() if call is not None}
-    counted = [name for name, value in plain_numbers(model).items() if held.numbers.get(name, value) != value]
+    counted = [name for name, value in plain_numbers(model).items() if held.numbers.get(name) != value]
     if not written and not counted:
         return
     calls = again().calls

@@ -27,6 +27,20 @@ def test_a_count_that_changes_the_result_is_refused_by_name(refused):
     assert "called again, for it changes steps" in error.what
 
 
+class CountedByTheClass(Annealed):
+    """The count begins as an attribute of the class."""
+
+    steps = 0
+
+    def __init__(self):
+        super().__init__()
+        del self.steps
+
+
+def test_a_count_that_begins_in_the_class_is_refused(refused):
+    refused("HG204", CountedByTheClass(), vectors, where="test_repeated.py")
+
+
 class Counted(Annealed):
     """The same count, for nothing."""
 

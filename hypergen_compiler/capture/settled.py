@@ -1,4 +1,4 @@
-"""Comparisons of random numbers whose result no draw changes: `torch.rand([]) < 0.0` of layers that are never dropped."""
+"""Comparisons of random numbers whose result no draw changes: `torch.rand([]) < 0.0` of layers never dropped."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
     python -m benchmarks.head_update
 
-The gradient of a head is an outer product, `embeddings.T @ gradients`. `tiled` forms it a tile at a time, in memory that
-a cache holds, and gives each tile to torch's fused Adam; `kept` forms all of it in memory that it keeps; `ordinary` is
-what autograd and the optimizer do, which take new memory for the gradient in every step.
+The gradient of a head is an outer product, `embeddings.T @ gradients`. `tiled` forms it a tile at a time, in memory
+that a cache holds, and gives each tile to torch's fused Adam; `kept` forms all of it in memory that it keeps;
+`ordinary` is what autograd and the optimizer do, which take new memory for the gradient in every step.
 """
 
 from __future__ import annotations

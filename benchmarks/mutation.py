@@ -14,8 +14,10 @@ import random
 import resource
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,12 +36,13 @@ PACKAGE = "hypergen_compiler"
 GROUPS = {"layout": "layout.py", "plan": "plan/*.py", "emission": "emit/*.py", "checker": "checker/*.py"}
 TESTS = (
     *(f"tests/test_{name}.py" for name in "alternatives costs layout plan".split()),
-    *(f"tests/checker/test_{name}.py" for name in "report stages".split()),
+    *(f"tests/checker/test_{name}.py" for name in "functions report stages".split()),
     *(f"tests/emit/test_{name}.py" for name in "formulas literals names numbers printed text weights".split()),
     "tests/test_generated.py::test_a_committed_package_is_what_this_process_writes",
 )
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
-MOST = 10  # seconds of tests that a mutant meets
+PROCESSES = 3
+MOST = 8  # seconds of tests, under the trace, that a mutant meets
 LONGEST = 120  # seconds of a processor; a mutant that runs on is noticed
 ALL_PASS, NOTICED = 0, 1
 
@@ -58,8 +61,8 @@ def sample(count: int, seed: int) -> list[Tried]:
     """Mutants of all groups' modules, each as likely as any other, yet to be tried."""
     everything = [
         (name, path, number)
-        for name, pattern in GROUPS.items()
-        for path in sorted((ROOT / PACKAGE).glob(pattern))
+        for name in GROUPS
+        for path in modules(name)
         for number in range(mutants.count(path.read_text()))
     ]
     random.Random(seed).shuffle(everything)
@@ -71,6 +74,10 @@ def sample(count: int, seed: int) -> list[Tried]:
     return [one for one, _ in zip(real, range(count), strict=False)]
 
 
+def modules(group: str) -> list[Path]:
+    return sorted((ROOT / PACKAGE).glob(GROUPS[group]))
+
+
 class Trials:
     """A plugin of pytest that, in place of running the tests once, tries mutants."""
 
@@ -80,32 +87,36 @@ class Trials:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
         tests = recorded(session)
-        for one in self.chosen:
-            names = quickest(tests, {(one.module, line) for line in one.mutant.statement}, MOST)
-            if one.mutant.function:
-                code = apart(lambda one=one, names=names: swapped(one, [items[name] for name in names]))
-            else:
-                code = apart(lambda one=one: imported(one, tests))
-            self.found.append(Tried(one.group, one.module, one.mutant, code != ALL_PASS))
+        jobs = [partial(tried, one, items, tests) for one in self.chosen]
+        for one, code in zip(self.chosen, forked(jobs), strict=True):
+            self.found.append(replace(one, noticed=code != ALL_PASS))
             print(f"{'noticed' if code else 'MISSED '} {one.module}:{one.mutant.line}: {one.mutant.what}", flush=True)
         return True
 
 
 def recorded(session: pytest.Session) -> dict[str, Test]:
-    """What each test runs; of all of them, none may fail."""
+    """What each test runs of the modules; none of them may fail."""
+    files = {str(path): path.relative_to(ROOT).as_posix() for name in GROUPS for path in modules(name)}
     with tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder) / "tests"
 
-        def record() -> int:
-            recorder = Recorder(ROOT)
+        def record(part: int) -> int:
+            recorder = Recorder(files)
             session.config.pluginmanager.register(recorder)
-            code = run(session.items)
-            kept.write_bytes(pickle.dumps(recorder.tests))
+            code = run(session.items[part::PROCESSES])
+            (Path(folder) / str(part)).write_bytes(pickle.dumps(recorder.tests))
             return code
 
-        if apart(record):
+        if any(forked([partial(record, part) for part in range(PROCESSES)])):
             raise SystemExit("tests fail without any mutant")
-        return pickle.loads(kept.read_bytes())
+        parts = [pickle.loads(path.read_bytes()) for path in Path(folder).iterdir()]
+        return {name: test for part in parts for name, test in part.items()}
+
+
+def tried(one: Tried, items: dict[str, pytest.Item], tests: dict[str, Test]) -> int:
+    if not one.mutant.function:
+        return imported(one, tests)
+    names = quickest(tests, {(one.module, line) for line in one.mutant.statement}, MOST)
+    return swapped(one, [items[name] for name in names])
 
 
 def run(items: list[pytest.Item]) -> int:
@@ -151,19 +162,30 @@ def module_name(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def apart(what: Callable[[], int]) -> int:
-    """What a function gives in a fork of this process, which says nothing."""
+def forked(jobs: Iterable[Callable[[], int]]) -> Iterator[int]:
+    """What functions give in forks of this process, a few at a time, in order."""
+    running: deque[int] = deque()
+    for job in jobs:
+        if len(running) == PROCESSES:
+            yield os.waitstatus_to_exitcode(os.waitpid(running.popleft(), 0)[1])
+        running.append(fork(job))
+    for child in running:
+        yield os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def fork(job: Callable[[], int]) -> int:
+    """Starts a fork, which says nothing."""
     child = os.fork()
-    if not child:
-        resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
-        silent = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silent, 1)
-        os.dup2(silent, 2)
-        try:
-            os._exit(what())
-        except BaseException:
-            os._exit(NOTICED)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if child:
+        return child
+    resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1)
+    os.dup2(silent, 2)
+    try:
+        os._exit(job())
+    except BaseException:
+        os._exit(NOTICED)
 
 
 def totals(found: list[Tried]) -> Iterator[str]:

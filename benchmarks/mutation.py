@@ -35,9 +35,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "hypergen_compiler"
 GROUPS = {"layout": "layout.py", "plan": "plan/*.py", "emission": "emit/*.py", "checker": "checker/*.py"}
 TESTS = (
-    *(f"tests/test_{name}.py" for name in "alternatives costs layout plan".split()),
+    *(f"tests/test_{name}.py" for name in "alternatives costs gains layout plan".split()),
     *(f"tests/checker/test_{name}.py" for name in "functions report stages".split()),
-    *(f"tests/emit/test_{name}.py" for name in "formulas literals names numbers printed text weights".split()),
+    *(f"tests/emit/test_{name}.py" for name in "choices formulas literals names numbers printed text weights".split()),
     "tests/test_generated.py::test_a_committed_package_is_what_this_process_writes",
 )
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
@@ -178,6 +178,7 @@ def fork(job: Callable[[], int]) -> int:
     child = os.fork()
     if child:
         return child
+    os.setsid()
     resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)

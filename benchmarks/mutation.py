@@ -26,7 +26,7 @@ import torch
 from benchmarks import mutants
 from benchmarks.equivalent import EQUIVALENT
 from benchmarks.mutants import Mutant
-from benchmarks.reached import Recorder, Test, quickest
+from benchmarks.reached import Ran, Recorder, quickest
 from benchmarks.swapped import Mutated, forget_results, swap_function
 
 __all__ = ["GROUPS", "TESTS", "Tried", "sample"]
@@ -94,7 +94,7 @@ class Trials:
         return True
 
 
-def recorded(session: pytest.Session) -> dict[str, Test]:
+def recorded(session: pytest.Session) -> dict[str, Ran]:
     """What each test runs of the modules; none of them may fail."""
     files = {str(path): path.relative_to(ROOT).as_posix() for name in GROUPS for path in modules(name)}
     with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +112,7 @@ def recorded(session: pytest.Session) -> dict[str, Test]:
         return {name: test for part in parts for name, test in part.items()}
 
 
-def tried(one: Tried, items: dict[str, pytest.Item], tests: dict[str, Test]) -> int:
+def tried(one: Tried, items: dict[str, pytest.Item], tests: dict[str, Ran]) -> int:
     if not one.mutant.function:
         return imported(one, tests)
     names = quickest(tests, {(one.module, line) for line in one.mutant.statement}, MOST)
@@ -136,7 +136,7 @@ def swapped(one: Tried, items: list[pytest.Item]) -> int:
     return run(items)
 
 
-def imported(one: Tried, tests: dict[str, Test]) -> int:
+def imported(one: Tried, tests: dict[str, Ran]) -> int:
     """Runs tests where a module is imported as a mutant."""
     names = quickest(tests, {line for test in tests.values() for line in test.lines if line[0] == one.module}, MOST)
     sys.meta_path.insert(0, Mutated(module_name(one.module), ROOT / one.module, one.mutant.text))

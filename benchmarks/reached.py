@@ -14,27 +14,27 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Recorder", "Test", "quickest"]
+__all__ = ["Recorder", "Ran", "quickest"]
 
 Line = tuple[str, int]  # a file's name, and a line
 
 
 @dataclass
-class Test:
+class Ran:
     """What one test runs, that of fixtures it shares with others included."""
 
     seconds: float = 0.0
     lines: set[Line] = field(default_factory=set)
 
-    def add(self, other: Test) -> None:
+    def add(self, other: Ran) -> None:
         self.seconds += other.seconds
         self.lines |= other.lines
 
 
 @contextmanager
-def traced(files: Mapping[str, str]) -> Iterator[Test]:
+def traced(files: Mapping[str, str]) -> Iterator[Ran]:
     """What runs of some files meanwhile, by their names; one within another counts for itself alone."""
-    found, before, start = Test(), sys.gettrace(), time.process_time()
+    found, before, start = Ran(), sys.gettrace(), time.process_time()
 
     def enter(frame: FrameType, event: str, argument: Any) -> Callable[..., Any] | None:
         name = files.get(frame.f_code.co_filename)
@@ -62,8 +62,8 @@ class Recorder:
 
     def __init__(self, files: Mapping[str, str]):
         self.files = files
-        self.tests: dict[str, Test] = {}
-        self.shared: dict[Any, Test] = defaultdict(Test)
+        self.tests: dict[str, Ran] = {}
+        self.shared: dict[Any, Ran] = defaultdict(Ran)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -84,7 +84,7 @@ class Recorder:
         self.shared[fixturedef].add(found)
 
 
-def quickest(tests: Mapping[str, Test], lines: Collection[Line], most: float) -> list[str]:
+def quickest(tests: Mapping[str, Ran], lines: Collection[Line], most: float) -> list[str]:
     """The tests that run any of the lines, the quickest first, for as many seconds."""
     chosen, left = [], most
     for name in sorted(

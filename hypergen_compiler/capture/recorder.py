@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode, resolve_name
-from torch.utils.checkpoint import CheckpointFunction
 
 from hypergen_compiler.capture import frames
+from hypergen_compiler.capture.autograd import whole_autograd_functions
 from hypergen_compiler.capture.fake import RANDOM_WITHOUT_VALUES
 from hypergen_compiler.capture.steps import current_iteration, shortened
 from hypergen_compiler.capture.tape import Call, Escape, Ref, Scope, Tape, Written, fill, references, tensors
@@ -33,6 +33,7 @@ ESCAPES = frozenset(
 )
 UNCOUNTED = frozenset({"batch_norm", "instance_norm"})  # these update running statistics, and no version tells of it
 REFLECTED = frozenset({"Tensor.add", "Tensor.mul"})  # recorded alike for `x + 1` and `1 + x`
+OF_ARRAYS = frozenset({"torch.tensor", "torch.as_tensor", "torch.asarray"})
 SHAPE_ONLY = frozenset(
     "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full".split()
 )
@@ -133,6 +134,8 @@ class Recorder(TorchFunctionMode):
         """Makes a call and writes it down; `frame` is what called it."""
         name, where = qualified_name(function), frames.location(frame)
         used = tensors((args, kwargs))
+        if name in OF_ARRAYS and not used and isinstance(args[0] if args else None, np.ndarray):
+            return function(*args, **kwargs)  # a constant, like what torch.from_numpy gives
         refuse_unseen(name, used, where, autocast=self.autocast)
         call = Call(
             function,
@@ -194,7 +197,7 @@ class Recorder(TorchFunctionMode):
             if short in ESCAPES and sources and "distributions" not in frame.f_code.co_filename:
                 kinds = frozenset(source.kind for source in sources)
                 buffers = frozenset(source for source in sources if source.kind == "buffer")
-                self.tape.escapes.append(Escape(kinds, buffers, short, call.where))
+                self.tape.escapes.append(Escape(kinds, buffers, short, call.where, frames.is_guard(frame)))
             return
         if call.name.rpartition(".")[2] in SHAPE_ONLY:
             sources = frozenset()
@@ -317,45 +320,6 @@ def run(recorder: Recorder, call: Callable[..., Any], module: nn.Module, inputs:
             return call(module, *inputs)
         finally:
             sys.setprofile(before if callable(before) else None)  # a C profiler cannot be put back
-
-
-@contextmanager
-def whole_autograd_functions():
-    """Lets `autograd.Function.apply` be seen as one call, so that its own backward survives."""
-    original = torch.autograd.Function.__dict__["apply"]
-
-    def apply(cls, *args, **kwargs):
-        if cls is CheckpointFunction:  # only computes its function again in the backward pass
-            call, _, *inputs = args
-            return call(*inputs)
-        function = applied(cls, original)
-        present = tensors((args, kwargs))
-        if not present:
-            return function(*args, **kwargs)
-        return torch.overrides.handle_torch_function(function, present, *args, **kwargs)
-
-    torch.autograd.Function.apply = classmethod(apply)
-    try:
-        yield
-    finally:
-        torch.autograd.Function.apply = original
-
-
-APPLIED: dict[type, Callable[..., Any]] = {}
-
-
-def applied(cls: type, original: Any) -> Callable[..., Any]:
-    """The `apply` of one autograd function, the same object each time."""
-    if cls not in APPLIED:
-
-        def function(*args, **kwargs):
-            return original.__get__(None, cls)(*args, **kwargs)  # a method of Python or, in later torch, of C
-
-        function.__name__ = function.__qualname__ = cls.__name__
-        function.__module__ = cls.__module__
-        function.autograd_function = cls
-        APPLIED[cls] = function
-    return APPLIED[cls]
 
 
 def spread_size(short: str, args: Any) -> tuple[Any, ...]:

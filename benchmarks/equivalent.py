@@ -8,6 +8,18 @@ from __future__ import annotations
 __all__ = ["EQUIVALENT", "LOOKED_AT"]
 
 CHECKER, EMIT = "hypergen_compiler/checker", "hypergen_compiler/emit"
+ROUNDED = "abs(wanted.value - leaf.value) {} ROUNDING * max(1.0, abs(leaf.value))"
 
-EQUIVALENT: dict[tuple[str, str], str] = {}
+EQUIVALENT: dict[tuple[str, str], str] = {
+    (f"{CHECKER}/repeats.py", f"{ROUNDED.format('<=')} -> {ROUNDED.format('<')}"): (
+        "no two floats of a progression differ by exactly 1e-14 of themselves"
+    ),
+    **{
+        (f"{EMIT}/formulas.py", f"0 -> 1 in {statement}"): "stands for no formula: what counts begins at 2"
+        for statement in (
+            "inverse = round(1 / value / value) if value < 1 else 0",
+            "number = round(math.exp(value)) if value < math.log(LARGEST) else 0",
+        )
+    },
+}
 LOOKED_AT: dict[tuple[str, str], str] = {}

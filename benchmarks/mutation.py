@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -42,7 +43,7 @@ TESTS = (
 )
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
 PROCESSES = 3
-MOST = 8  # seconds of tests, under the trace, that a mutant meets
+MOST = 15  # seconds of tests, under the trace, that a mutant meets
 LONGEST = 120  # seconds of a processor; a mutant that runs on is noticed
 ALL_PASS, NOTICED = 0, 1
 
@@ -140,11 +141,15 @@ def imported(one: Tried, tests: dict[str, Ran]) -> int:
     """Runs tests where a module is imported as a mutant."""
     names = quickest(tests, {line for test in tests.values() for line in test.lines if line[0] == one.module}, MOST)
     sys.meta_path.insert(0, Mutated(module_name(one.module), ROOT / one.module, one.mutant.text))
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("benchmarks", PACKAGE)]:
+    for name in [name for name, module in sys.modules.items() if is_own(module)]:  # tests hold what they imported
         del sys.modules[name]
     files = sorted({name.partition("::")[0] for name in names})
     code = pytest.main([*OPTIONS, *files], [Chosen(names)])
     return ALL_PASS if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else NOTICED
+
+
+def is_own(module: ModuleType) -> bool:
+    return str(getattr(module, "__file__", None)).startswith(f"{ROOT}/")
 
 
 class Chosen:

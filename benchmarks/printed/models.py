@@ -84,12 +84,13 @@ class Sentences(nn.Module):
         self.attention = nn.Linear(8, 24, bias=False)
         self.head = nn.Linear(8, 11, bias=False)
         self.head.weight = self.table.weight
+        self.offset = nn.Parameter(torch.zeros(8))
         self.register_buffer("frequencies", torch.exp(torch.arange(4) * -math.log(10000) / 4))
 
     def forward(self, tokens: Tensor, kind: Tensor, temperature: float = 1.0) -> Tensor:
         n, length = tokens.shape
         angles = torch.arange(length)[:, None] * self.frequencies
-        places = torch.cat([angles.sin(), angles.cos()], 1)
+        places = torch.cat([angles.sin(), angles.cos()], 1) + self.offset.detach()
         h = self.table(tokens) * math.sqrt(8) + places + self.kinds(kind)[:, None]
         q, k, v = self.attention(h).view(n, length, 3, 2, 4).permute(2, 0, 3, 1, 4)
         scores = q @ k.transpose(-2, -1) / math.sqrt(4)

@@ -122,12 +122,12 @@ def f(x: "text") -> int:
         "if x < 3 and x: return x + 1 -> if not (x < 3 and x): return x + 1",
         "x < 3 and x -> x < 3 or x",
         "x < 3 -> x <= 3",
-        "3 -> 4",
+        "3 -> 4 in if x < 3 and x:",
         "return x + 1 -> return None",
         "x + 1 -> x - 1",
-        "1 -> 2",
+        "1 -> 2 in return x + 1",
         "return 0 -> return None",
-        "0 -> 1",
+        "0 -> 1 in return 0",
     ]
     assert len({each.text for each in found}) == len(found)
     assert [list(each.statement) for each in found[:5]] == [[5]] * 4 + [[6]]

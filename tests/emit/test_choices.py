@@ -11,6 +11,7 @@ from torch import nn
 
 from hypergen_compiler.emit.hypernetwork import is_long
 from hypergen_compiler.emit.objective import access, drawn, objective
+from hypergen_compiler.emit.parameter_names import element_name
 from hypergen_compiler.emit.records import one_of
 from hypergen_compiler.emit.train import settings, train, training
 from hypergen_compiler.layout import lay_out
@@ -91,3 +92,10 @@ def test_samples_that_look_like_data(shapes, count):
 )
 def test_the_singular_of_a_list(plural, one):
     assert one_of(plural) == one
+
+
+@pytest.mark.parametrize(
+    ("listed", "element"), [("blocks", "block"), ("stack", "stack_part"), ("h", "layer"), ("up", "layer")]
+)
+def test_an_element_of_a_list(listed, element):
+    assert element_name(listed) == element

@@ -17,6 +17,7 @@ from hypergen_compiler.program import Buffer, Program
 
 __all__ = ["all_records", "needs_file", "weights"]
 
+WIDTH = 100  # of a line of names
 LARGEST_LITERAL = 8  # elements of a buffer that is written out
 
 
@@ -63,10 +64,7 @@ def weights(program: Program, layout: ParameterLayout, records: dict[str, Record
 
 def record_text(record: Record, gained: frozenset[str] = frozenset()) -> str:
     """A NamedTuple class with a `read` that takes it out of named tensors, of which `gained` may be `Gained`."""
-    stands_for = ", ".join(path or "the model" for path in record.paths[:4]) + (
-        ", ..." if len(record.paths) > 4 else ""
-    )
-    lines = [f"class {record.name}(NamedTuple):", f'    """{prose(stands_for)}"""', ""]
+    lines = [f"class {record.name}(NamedTuple):", f'    """{stands_for(record)}"""', ""]
     lines += [f"    {field_text(item, record, gained)}" for item in record.fields] or ["    pass"]
     lines += [
         "",
@@ -77,6 +75,13 @@ def record_text(record: Record, gained: frozenset[str] = frozenset()) -> str:
         "        )",
     ]
     return "\n".join(lines)
+
+
+def stands_for(record: Record) -> Code:
+    """The modules of a record, as many as fit into a line."""
+    names = [prose(path or "the model") for path in record.paths]
+    kept = [name for place, name in enumerate(names) if place == 0 or len(", ".join(names[: place + 1])) < WIDTH]
+    return Code(", ".join([*kept, *(["..."] if len(kept) < len(names) else [])]))
 
 
 def field_text(item: Field, record: Record, gained: frozenset[str]) -> str:

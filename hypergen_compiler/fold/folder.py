@@ -99,8 +99,8 @@ def build_regions(entry: Entry, mode_name: str | None) -> Region:
             region = regions[id(scope)]
         region.items.append(node)
     inner = root
-    while len(inner.items) == 1 and isinstance(inner.items[0], Region):
-        inner = inner.items[0]
+    while len(inner.items) == 1 and isinstance(inner.items[0], Region) and not inner.items[0].scope.path:
+        inner = inner.items[0]  # the model's own method, or a plain function; a part of it stays a function
         inner.is_merged = True
         root.names.update(inner.scope.arguments)
     root.inner = inner.scope

@@ -47,3 +47,13 @@ def test_links_lead_somewhere(page: Path):
 def test_make_targets_exist(page: Path):
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(re.findall(r"`make ([a-z]+)", page.read_text())) <= set(targets)
+
+
+def test_the_developers_page_names_every_folder_and_stage():
+    page = (ROOT / "docs" / "developing.md").read_text()
+    sources = ROOT / "hypergen_compiler"
+    folders = {path.parent.name for path in sources.glob("*/__init__.py")}
+    assert {name for name in folders if f"`{name}/`" not in page} == set()
+    named = set(re.findall(r"`([a-z]+/(?:[a-z_]+\.py)?|[a-z]+\.py)`", page))
+    gone = {name for name in named if not any((root / name).exists() for root in (ROOT, sources))}
+    assert gone <= {"heads/", "penalties/", "layers/"}

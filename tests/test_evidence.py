@@ -7,9 +7,9 @@ import json
 import pytest
 import torch
 
-from hypergen_compiler.evidence import bias
-from hypergen_compiler.evidence.bias_page import page, write
-from hypergen_compiler.evidence.estimators import MODELS
+from hypergen_compiler.evidence.bias import experiment as bias
+from hypergen_compiler.evidence.bias.estimators import MODELS
+from hypergen_compiler.evidence.bias.page import page, write
 
 HISTOGRAM = tuple(1 / 60 for _ in bias.EDGES[1:])
 

@@ -27,8 +27,8 @@ def bias_command(
 ) -> None:
     """Train amortized estimators under every penalty, and tell by how much each is off; minutes on a CPU."""
     with reported():
-        from hypergen_compiler.evidence.bias import CELLS, measure
-        from hypergen_compiler.evidence.bias_page import as_values, table, write
+        from hypergen_compiler.evidence.bias.experiment import CELLS, measure
+        from hypergen_compiler.evidence.bias.page import as_values, table, write
         from hypergen_compiler.evidence.plots import require_plots
 
         if out is not None:
@@ -66,6 +66,7 @@ def autophagy_command(
 @experiments.command("fairness")
 def fairness_command(
     quick: Annotated[bool, typer.Option("--quick", help="few steps and seeds: only tells whether it runs")] = False,
+    model: Annotated[str, typer.Option("--model", help="the family of models: vae, flow or diffusion")] = "vae",
     pair: Annotated[str, typer.Option("--pair", metavar="MAJORITY,MINORITY", help="two labels of the data")] = "9,4",
     share: Annotated[float, typer.Option("--share", help="of the minority among the training pictures")] = 0.05,
     data: Annotated[
@@ -78,10 +79,18 @@ def fairness_command(
 ) -> None:
     """Train on a rare class, and ask for more of it; half an hour on a CPU that is free, with --quick minutes."""
     with reported():
-        from hypergen_compiler.evidence.fairness import FULL, QUICK, measure
-        from hypergen_compiler.evidence.fairness_page import as_values, table, write
+        from hypergen_compiler.evidence.fairness.effort import BRIEF, FULL, QUICK
+        from hypergen_compiler.evidence.fairness.experiment import measure
+        from hypergen_compiler.evidence.fairness.families import FAMILIES
+        from hypergen_compiler.evidence.fairness.page import as_values, table, write
+        from hypergen_compiler.evidence.plots import require_plots
 
-        results = measure(data, labels_of(pair), share, QUICK if quick else FULL, out, tell)
+        if model not in FAMILIES:
+            raise typer.BadParameter(f"{model!r} is none of {', '.join(FAMILIES)}", param_hint="--model")
+        if out is not None:
+            require_plots()
+        effort = QUICK if quick else FULL if model == "vae" else BRIEF
+        results = measure(model, data, labels_of(pair), share, effort, out, tell)
         if out is not None:
             write(out, results)
         answer(as_values(results), as_json, table(results))

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from hypergen_compiler.api import compile as compile_model
+from hypergen_compiler.publishing.manifest import read_manifest
 
-__all__ = ["Run", "compiled", "trained"]
+__all__ = ["Run", "compiled", "trained", "usual"]
 
 
 @contextmanager
@@ -27,6 +28,12 @@ def compiled(model: nn.Module, example: Callable[[int], tuple[Tensor, ...]], **c
     name = "_".join([type(model).__name__.lower(), *(str(choices[key]) for key in sorted(choices))]).replace("-", "_")
     with TemporaryDirectory(prefix="hypergen-") as folder:
         yield compile_model(model, example, out=Path(folder) / name, **choices).load()
+
+
+def usual(package: ModuleType) -> dict[str, Any]:
+    """The head of a package's hypernetwork, and the settings that it trains with where nothing else is said."""
+    head = read_manifest(Path(package.__path__[0]))["plan"]["head"]
+    return {"head": head, **package.training.Settings()._asdict()}
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ import torch
 from hypergen_compiler.evidence.autophagy import gaussians
 from hypergen_compiler.evidence.autophagy.chains import FORMS, cases, chain, drawn, next_data
 from hypergen_compiler.evidence.autophagy.contestants import Continued, emitted, resampled
-from hypergen_compiler.evidence.autophagy.noisy_vae import NoisyVAE
 from hypergen_compiler.evidence.autophagy.page import page, table, write
 from hypergen_compiler.evidence.autophagy.plain import Training, initial, sampled, trained_plainly
 from hypergen_compiler.evidence.autophagy.run import together
 from hypergen_compiler.evidence.autophagy.seed import measured_seed
 from hypergen_compiler.evidence.autophagy.setting import QUICK, split
-from hypergen_compiler.evidence.autophagy.statistics import averaged, differences, mean_and_error, stated
+from hypergen_compiler.evidence.autophagy.statistics import averaged, differences, stated
 from hypergen_compiler.evidence.group_classifier import fitted
+from hypergen_compiler.evidence.models.noisy_vae import NoisyVAE
 from hypergen_compiler.evidence.packages import compiled
 
 
@@ -117,7 +117,6 @@ def test_differences_are_taken_in_pairs_and_called_clear_only_where_they_are():
         "class-conditional": False,
     }
     assert averaged(ours)["frechet"] == [0.0, 25.0]
-    assert mean_and_error([1.0, 3.0]) == (2.0, 1.0)
     assert [stated(141.2, 12.0), stated(0.3371, 0.018), stated(1.0, 0.0)] == ["141 ± 12", "0.34 ± 0.02", "1.00 ± 0.00"]
 
 

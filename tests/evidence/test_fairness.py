@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
+from hypergen_compiler.commands.experiment import experiments
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.evidence import fairness
-from hypergen_compiler.evidence.fairness_page import as_values, page, write
+from hypergen_compiler.evidence.fairness import experiment as fairness
+from hypergen_compiler.evidence.fairness import hypernetworks
+from hypergen_compiler.evidence.fairness.effort import LADDER, PLAIN, REAL, Contest, Effort, Results
+from hypergen_compiler.evidence.fairness.families import FAMILIES
+from hypergen_compiler.evidence.fairness.page import as_values, page, write
+from hypergen_compiler.evidence.fairness.plain import Jobs, fitted, stacked
+from hypergen_compiler.evidence.fairness.recipes import MAIN, NO_PENALTY
 from hypergen_compiler.evidence.groups import Part, pictures, problem
-from hypergen_compiler.evidence.hypernetworks import MAIN
 from hypergen_compiler.evidence.kept import Kept
-from hypergen_compiler.evidence.plain import Jobs, fitted, stacked
 
 
 def some(counts: tuple[int, ...]) -> Part:
@@ -77,23 +83,24 @@ def test_what_was_interrupted_goes_on(tmp_path):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    effort = fairness.Effort(2, 24, 24, (MAIN,), (), workers=1)
+    effort = Effort(2, 24, 24, (MAIN,), (), workers=1)
     everything = some((60, 60, 60))
     everything.images.add_(0.1 * torch.rand(everything.images.shape, generator=torch.Generator().manual_seed(0)))
-    kept = Kept(None, "")
-    pair = fairness.measure_pair("some", everything, (1, 0), 0.1, effort, kept, lambda _: None)
-    mixtures = fairness.measure_mixtures("some", everything, effort, kept, lambda _: None)
-    return fairness.Results("fairness", "some", (1, 0), 0.1, (30, 4), 2, 24, 24, pair, mixtures)
+    usual = {"head": "biases", "batch": 64, "episodes": 4, "lr": 3e-3, "strength": 3.0, "ema": 0.999}
+    contest = Contest(FAMILIES["vae"], usual, effort, Kept(None, ""), lambda _: None)
+    pair = fairness.measure_pair(contest, "some", everything, (1, 0), 0.1)
+    mixtures = fairness.measure_mixtures(contest, "some", everything)
+    return Results("fairness", "vae", "some", (1, 0), 0.1, (30, 4), 2, 24, 24, usual, pair, mixtures)
 
 
 def test_every_method_has_a_value_for_every_seed(results):
     assert {len(seeds) for seeds in (*results.of_pair.values(), *results.of_mixtures.values())} == {2}
-    real = results.of_pair[fairness.REAL][0]
+    real = results.of_pair[REAL][0]
     assert real["slope"] == pytest.approx(1, abs=0.05) and real["mean error"] < 0.03
 
 
 def test_a_plain_training_has_no_knob_and_a_ladder_of_them_has(results):
-    plain, ladder = results.of_pair[fairness.PLAIN], results.of_pair[fairness.LADDER]
+    plain, ladder = results.of_pair[PLAIN], results.of_pair[LADDER]
     assert all(abs(values["slope"]) < 0.1 for values in plain)
     assert all(values["slope"] > 0.3 for values in ladder)
 
@@ -107,3 +114,25 @@ def test_results_are_written(results, tmp_path):
     assert (tmp_path / "new" / "fairness.png").read_bytes().startswith(b"\x89PNG")
     text = page(results)
     assert text.count(f"| {MAIN.name} |") == 2 and "0 against 1 in some" in text
+
+
+def test_a_family_that_there_is_not_is_refused_by_name():
+    found = CliRunner().invoke(experiments, ["fairness", "--model", "gan"])
+    assert found.exit_code == 2 and "vae, flow, diffusion" in " ".join(found.output.split())
+
+
+def test_a_recipe_that_changed_is_trained_again_and_one_that_did_not_is_not(monkeypatch, tmp_path):
+    trained = []
+
+    def recipe_values(recipe, **_):
+        trained.append(recipe.name)
+        return [{"slope": 1.0}]
+
+    monkeypatch.setattr(hypernetworks, "recipe_values", recipe_values)
+    setting = SimpleNamespace(problem=SimpleNamespace(classes=(0, 1)))
+    for strength in (3.0, 3.0, 5.0):
+        kept = Kept(tmp_path / "parts", "one")
+        contest = Contest(FAMILIES["flow"], {"strength": strength}, Effort(1, 1, 1, (), (), 1), kept, lambda _: None)
+        found = hypernetworks.hypernetworks(contest, [MAIN, NO_PENALTY], [setting], 1, None)
+        assert found == {MAIN.name: [{"slope": 1.0}], NO_PENALTY.name: [{"slope": 1.0}]}
+    assert trained == 2 * [MAIN.name, NO_PENALTY.name]

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from hypergen_compiler.evidence.fairness.readings import coverage, radii, read_shares
 from hypergen_compiler.evidence.groups import Part
-from hypergen_compiler.evidence.measures import coverage, deviation, mean_error, radii, share_slope, shares, slope
+from hypergen_compiler.evidence.measures import deviation, mean_error, share_slope, slope
 
 
 class ByBrightness(nn.Module):
@@ -25,7 +26,7 @@ def grey(*levels: float) -> torch.Tensor:
 
 
 def test_shares_count_pictures_and_confident_ones_apart():
-    read = shares(ByBrightness(), grey(0.0, 0.1, 0.51, 1.0), 2)
+    read = read_shares(ByBrightness(), grey(0.0, 0.1, 0.51, 1.0), 2)
     assert read.all.tolist() == [0.5, 0.5]
     assert read.confident.tolist() == pytest.approx([2 / 3, 1 / 3])
     assert read.unsure == pytest.approx(0.25)

@@ -16,7 +16,7 @@ from hypergen_compiler.owning.vendored import LICENCE, import_path, vendored_cop
 from hypergen_compiler.publishing.manifest import BASE, MANIFEST, digest, manifest_text
 from hypergen_compiler.publishing.pristine import read_record
 
-ROOT = Path(prove.__file__).parents[1]
+ROOT = Path(prove.__file__).parents[2]
 
 
 def content(folder: Path) -> dict[str, bytes]:

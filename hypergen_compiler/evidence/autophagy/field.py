@@ -14,14 +14,14 @@ import torch
 from hypergen_compiler.api import compile as compile_model
 from hypergen_compiler.evidence.autophagy.chains import Regenerate
 from hypergen_compiler.evidence.autophagy.contestants import Continued, by_groups, emitted, resampled, retrained
-from hypergen_compiler.evidence.autophagy.noisy_vae import ConditionalNoisyVAE, NoisyVAE
 from hypergen_compiler.evidence.autophagy.plain import Training, initial, trained_plainly
 from hypergen_compiler.evidence.autophagy.setting import ITEMS, Scale, Split
 from hypergen_compiler.evidence.autophagy.statistics import HYPERNETWORK, PENALISED
 from hypergen_compiler.evidence.group_classifier import fitted
-from hypergen_compiler.evidence.packages import compiled, trained
+from hypergen_compiler.evidence.models.noisy_vae import ConditionalNoisyVAE, NoisyVAE
+from hypergen_compiler.evidence.packages import compiled, trained, usual
 
-__all__ = ["PARTS"]
+__all__ = ["PARTS", "usual_of"]
 
 RATES = (1e-3, 3e-3, 1e-2)
 LENGTHENED = 4  # times the usual steps, for a model that is trained once and on all real data
@@ -56,16 +56,21 @@ def hypernetworks(stack: ExitStack, data: Split, scale: Scale, seed: int) -> Ite
     pictures, labels = data.learn
     for name, penalty in ((HYPERNETWORK, "none"), (PENALISED, "unbiased")):
         package = vae(stack, pictures.shape[-1], seed, penalty)
-        usual = package.training.Settings()._asdict()
         settings = {"steps": scale.hypernetwork_steps, "seed": seed}
         run = trained(package, (pictures,), labels, **settings)
-        yield name, emitted(run), usual | settings
+        yield name, emitted(run), usual(package) | settings
 
 
 def vae(stack: ExitStack, side: int, seed: int, penalty: str) -> ModuleType:
     """The package of a seed's model, whose initialization is the same under every penalty."""
     torch.manual_seed(seed)
     return stack.enter_context(compiled(NoisyVAE(side), lambda n: (torch.rand(n, 1, side, side),), penalty=penalty))
+
+
+def usual_of(side: int) -> dict[str, Any]:
+    """The head and the settings that the model's package comes with."""
+    with ExitStack() as stack:
+        return usual(vae(stack, side, 0, "unbiased"))
 
 
 @contextmanager

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from hypergen_compiler.evidence.autophagy.chains import FORMS, Regenerate, next_data
-from hypergen_compiler.evidence.autophagy.statistics import HYPERNETWORK, PENALISED, mean_and_error, rounded
-from hypergen_compiler.evidence.bias import QUICK_STEPS, STEPS, Cell, compiled, trained
+from hypergen_compiler.evidence.autophagy.statistics import HYPERNETWORK, PENALISED, rounded
+from hypergen_compiler.evidence.bias.experiment import QUICK_STEPS, STEPS, Cell, compiled, trained
+from hypergen_compiler.evidence.measures import deviation
 
 __all__ = ["GENERATIONS", "NUMBERS", "gaussian_chains"]
 
@@ -108,7 +109,7 @@ def summary(estimator: str, form: str, runs: Tensor) -> dict[str, Any]:
     """Means and standard errors over seeds of [seeds, generations + 1, 2]"""
     found: dict[str, Any] = {"contestant": estimator, "form": form}
     for i, name in enumerate(("mean", "median")):
-        columns = [mean_and_error(column) for column in runs[:, :, i].T.tolist()]
+        columns = [deviation(column) for column in runs[:, :, i].T.tolist()]
         found[name], found[f"{name}_error"] = (
             [rounded(value) for value in part] for part in zip(*columns, strict=True)
         )

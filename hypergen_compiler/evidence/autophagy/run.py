@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from hypergen_compiler.errors import Progress
-from hypergen_compiler.evidence.autophagy.field import PARTS
+from hypergen_compiler.evidence.autophagy.field import PARTS, usual_of
 from hypergen_compiler.evidence.autophagy.gaussians import gaussian_chains
 from hypergen_compiler.evidence.autophagy.seed import measured_seed
 from hypergen_compiler.evidence.autophagy.setting import FULL, QUICK
@@ -33,7 +33,8 @@ def measure(data: Path | None, progress: Progress, *, quick: bool = False, out: 
     """Chains of pictures, a file's or scikit-learn's digits, and of Gaussians: means over seeds, with standard errors.
 
     In the folder `out` every part is written as soon as it is done, and a later run of the same settings takes it from
-    there. Raises HG604 where the data cannot be read or have no labels.
+    there, plain trainings also where packages have come to train otherwise. Raises HG604 where the data cannot be read
+    or have no labels.
     """
     scale = QUICK if quick else FULL
     name, found = pictures(data)
@@ -44,11 +45,13 @@ def measure(data: Path | None, progress: Progress, *, quick: bool = False, out: 
     jobs: dict[str, tuple[Any, ...]] = {"gaussian": (gaussian_chains, scale.seeds, quick)}
     for part, seed in product(PARTS, scale.seeds):
         jobs[f"seed {seed}, {part}"] = (measured_seed, images, labels, scale, seed, part)
-    done = {job: found for job in jobs if (found := kept.known(job)) is not None}
+    recipe = json.dumps(usual_of(images.shape[-1]))
+    parts = {job: job if job.endswith("plain") else f"{job}, {recipe}" for job in jobs}
+    done = {job: found for job, part in parts.items() if (found := kept.known(part)) is not None}
     with ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
         running = {pool.submit(*call): job for job, call in jobs.items() if job not in done}
         for future in as_completed(running):
-            done[running[future]] = kept.add(running[future], future.result())
+            done[running[future]] = kept.add(parts[running[future]], future.result())
             progress(f"{running[future]} is done, {len(done)} of {len(jobs)}")
     kept.forget()
     about = {"data": name, "versions": versions, "quick": quick, **asdict(scale), "gaussian": done["gaussian"]}

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from hypergen_compiler.evidence.measures import deviation
+
 __all__ = [
     "COMPARED",
     "HYPERNETWORK",
@@ -13,7 +15,6 @@ __all__ = [
     "PENALISED",
     "averaged",
     "differences",
-    "mean_and_error",
     "rounded",
     "stated",
 ]
@@ -36,22 +37,15 @@ CRITICAL = (63.66, 9.92, 5.84, 4.60, 4.03, 3.71, 3.50, 3.36, 3.25)
 Row = dict[str, Any]  # a chain of one seed: contestant, form, start, and measures by generation
 
 
-def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard error, which is 0 for a single value."""
-    mean, n = sum(values) / len(values), len(values)
-    spread = sum((value - mean) ** 2 for value in values) / max(1, n - 1)
-    return mean, math.sqrt(spread / n)
-
-
 def averaged(rows: Sequence[Row]) -> Row:
     """The same chain of several seeds as one row: each measure a list by generation, its errors beside it."""
     found: Row = {name: rows[0][name] for name in ("contestant", "form", "start")}
     for measure in MEASURES:
-        columns = [mean_and_error(column) for column in zip(*(row[measure] for row in rows), strict=True)]
+        columns = [deviation(column) for column in zip(*(row[measure] for row in rows), strict=True)]
         found[measure] = [rounded(mean) for mean, _ in columns]
         found[f"{measure}_error"] = [rounded(error) for _, error in columns]
     groups = zip(*(row["shares"] for row in rows), strict=True)
-    found["shares"] = [[rounded(mean_and_error(own)[0]) for own in zip(*each, strict=True)] for each in groups]
+    found["shares"] = [[rounded(deviation(own)[0]) for own in zip(*each, strict=True)] for each in groups]
     return found
 
 
@@ -73,7 +67,7 @@ def compared(own: Sequence[Row], others: Sequence[Row]) -> Iterator[Row]:
         for generation in GENERATIONS:
             if generation < len(own[0][measure]):
                 pairs = zip(own, others, strict=True)
-                mean, error = mean_and_error([a[measure][generation] - b[measure][generation] for a, b in pairs])
+                mean, error = deviation([a[measure][generation] - b[measure][generation] for a, b in pairs])
                 clear = abs(mean) > CRITICAL[min(len(own), len(CRITICAL) + 1) - 2] * error
                 numbers = {"difference": rounded(mean), "error": rounded(error), "clear": clear}
                 yield {"measure": measure, "generation": generation, **numbers}

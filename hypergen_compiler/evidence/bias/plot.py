@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from hypergen_compiler.evidence.bias import EDGES, Row
+from hypergen_compiler.evidence.bias.experiment import EDGES, Row
 from hypergen_compiler.evidence.plots import figure
 
 __all__ = ["draw"]

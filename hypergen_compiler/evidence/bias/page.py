@@ -11,8 +11,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from hypergen_compiler.evidence.bias import CELLS, Row
-from hypergen_compiler.evidence.bias_plot import draw
+from hypergen_compiler.evidence.bias.experiment import CELLS, Row
+from hypergen_compiler.evidence.bias.plot import draw
 
 __all__ = ["as_values", "page", "table", "write"]
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from hypergen_compiler.api import compile as compile_model
 from hypergen_compiler.errors import Progress
-from hypergen_compiler.evidence.estimators import MODELS
+from hypergen_compiler.evidence.bias.estimators import MODELS
 
 __all__ = ["CELLS", "EDGES", "Cell", "Row", "measure"]
 

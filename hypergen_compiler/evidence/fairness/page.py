@@ -12,23 +12,19 @@ import torch
 from rich.table import Table
 from rich.text import Text
 
-from hypergen_compiler.evidence.fairness import (
-    CONCENTRATION,
+from hypergen_compiler.evidence.fairness.effort import (
     HALF,
     LADDER,
-    MIXTURES,
     NEAREST,
-    PLAIN,
     REQUESTED,
-    TOLD,
     Found,
     Results,
 )
-from hypergen_compiler.evidence.fairness_plots import draw
-from hypergen_compiler.evidence.fairness_values import generated
-from hypergen_compiler.evidence.hypernetworks import HEAD, MAIN
+from hypergen_compiler.evidence.fairness.plot import draw
+from hypergen_compiler.evidence.fairness.recipes import MAIN
+from hypergen_compiler.evidence.fairness.values import generated
+from hypergen_compiler.evidence.fairness.words import introduction, of_knob, of_mixtures, of_pair
 from hypergen_compiler.evidence.measures import Measured, deviation
-from hypergen_compiler.evidence.plain import CHECKS, RATES
 from hypergen_compiler.version import VERSION
 
 __all__ = ["as_values", "page", "table", "write"]
@@ -44,40 +40,6 @@ PAIR = (
 )
 KNOB = ("slope", "mean error", "loss at the requested mixtures", *map(generated, REQUESTED))
 MIXED = ("share slope", "distance of shares", "loss", "loss at the requested mixtures")
-
-
-INTRODUCTION = f"""\
-Written by `hypergen experiment fairness`, {{seeds}} seeds (0 to {{last}}), HyperGen {{version}}, torch {{torch}}. ± is
-one standard error over the seeds. A seed draws its training pictures ({{common}} common and {{rare}} rare ones), its
-validation pictures, the first weights and all noise; the test pictures are the same for all seeds, and no rate, step
-or seed was chosen by them. The model is a variational autoencoder with one hidden layer of 64 each way. All methods
-start from the same weights, take {{steps}} steps, {{mixed_steps}} with all classes, and see 256 pictures in each.
-
-The plain trainings (Adam, cosine schedule) are tuned: rates {{rates}}, and the weights of the best of {CHECKS} steps,
-both by the validation loss at the mixture that is trained for. `{PLAIN}` trains at the data's own mixture;
-`{LADDER}` draws rows so that each class has the requested share, at the rate that was best for
-`{PLAIN}`; `{NEAREST}` is the one of them that generates a share nearest the data's own, and
-`{HALF}` the one with as many rows of each class. `{TOLD}` is a model that takes the class as an
-input. Hypernetworks have the head `{HEAD}` and are trained by the package's own trainer as its settings come; their
-last moving average is taken. No row and no seed is left out."""
-
-OF_PAIR = """\
-Share is the part of 4,000 generated pictures that the classifier reads as the rare class, confident share that among
-pictures whose class it is sure of by 0.9, and unsure the part of the others. Loss is the negative evidence lower bound
-of test pictures in nats; that of the model which is told the class is given the class, so it is not comparable.
-Coverage is the part of a class's test pictures that have one of 1,500 generated ones nearer than their fifth neighbour
-among the test pictures of their class. The first row is what the classifier reads in test pictures at the data's own
-mixture."""
-
-OF_KNOB = f"""\
-Slope is that of a line through generated against requested shares, mean error the mean distance of the two. The loss is
-the mean over the requested mixtures of the test loss at that mixture. Only
-`{LADDER}` takes a training for each request."""
-
-OF_MIXTURES = f"""\
-{MIXTURES} mixtures of all classes are requested, drawn from a Dirichlet distribution of concentration
-{CONCENTRATION:g}. The share slope tells how far generated shares follow them: 0 not at all, 1 wholly. The distance of
-shares is the total variation between the two."""
 
 
 def rows(found: Found, columns: Sequence[str]) -> list[tuple[str, dict[str, Measured]]]:
@@ -97,6 +59,7 @@ def as_values(results: Results) -> dict[str, Any]:
         "mixtures": (results.of_mixtures, MIXED),
     }
     return {
+        "model": results.family,
         "data": results.data,
         "common": results.pair[0],
         "rare": results.pair[1],
@@ -104,6 +67,7 @@ def as_values(results: Results) -> dict[str, Any]:
         "seeds": list(range(results.seeds)),
         "steps": {"pair": results.steps, "mixtures": results.mixed_steps},
         "versions": {"hypergen": VERSION, "torch": torch.__version__, "python": platform.python_version()},
+        "usual": results.usual,
         "knob": {
             "slope": knob["slope"].mean,
             "slope_error": knob["slope"].error,
@@ -123,30 +87,15 @@ def page(results: Results) -> str:
     own = {method: seeds for method, seeds in results.of_pair.items() if method != LADDER}
     knobs = {method: seeds for method, seeds in results.of_pair.items() if method not in (HALF, NEAREST)}
     sections = (
-        (f"How much of the {rare}s is generated", OF_PAIR, own, PAIR),
-        ("The knob: generated against requested shares", OF_KNOB, knobs, KNOB),
-        ("All classes at random mixtures", OF_MIXTURES, results.of_mixtures, MIXED),
+        (f"How much of the {rare}s is generated", of_pair(results), own, PAIR),
+        ("The knob: generated against requested shares", of_knob(), knobs, KNOB),
+        ("All classes at random mixtures", of_mixtures(), results.of_mixtures, MIXED),
     )
     lines = [f"# A rare class, and the knob: {rare} against {common} in {results.data}", "", introduction(results)]
     for title, text, found, columns in (section for section in sections if section[2]):
         plot = f"![generated against requested shares]({results.name}.png)\n\n" if columns is KNOB else ""
         lines += ["", f"## {title}", "", plot + text, "", *markdown(rows(found, columns), columns)]
     return "\n".join(lines) + "\n"
-
-
-def introduction(results: Results) -> str:
-    common, rare = results.counts
-    return INTRODUCTION.format(
-        seeds=results.seeds,
-        last=results.seeds - 1,
-        version=VERSION,
-        torch=torch.__version__,
-        common=common,
-        rare=rare,
-        steps=results.steps,
-        mixed_steps=results.mixed_steps,
-        rates=", ".join(f"{rate:g}" for rate in RATES),
-    )
 
 
 def markdown(found: Sequence[tuple[str, dict[str, Measured]]], columns: Sequence[str]) -> list[str]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from hypergen_compiler.evidence.fairness.readings import coverage, radii, read_shares
+from hypergen_compiler.evidence.fairness.views import View
 from hypergen_compiler.evidence.groups import Problem
-from hypergen_compiler.evidence.measures import coverage, mean_error, radii, share_slope, shares, slope
-from hypergen_compiler.evidence.views import View
+from hypergen_compiler.evidence.measures import mean_error, share_slope, slope
 
-__all__ = ["Setting", "Values", "generated", "mixed_values", "pair_values", "prepared", "real_values"]
+__all__ = ["Measure", "Setting", "Values", "generated", "mixed_values", "pair_values", "prepared", "real_values"]
 
 DRAWN, COVERING = 4000, 1500  # pictures that shares and coverage are taken from
 RARE = 1  # the group of a pair
 
 Values = dict[str, float]
+Measure = Callable[[View, "Setting"], Values]
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def pair_values(view: View, setting: Setting) -> Values:
     """A pair's: how much of the rare class is drawn, losses and coverage at the data's own mixture, and the knob."""
     torch.manual_seed(0)
     drawn = view.draw(0, DRAWN)
-    read = shares(setting.judge, drawn, 2)
+    read = read_shares(setting.judge, drawn, 2)
     losses = by_group(view, 0, setting)
     covered = coverage(setting.real, drawn[:COVERING])
     requested = setting.mixtures[1:, RARE].tolist()
@@ -82,11 +84,11 @@ def real_values(setting: Setting, seed: int) -> Values:
     torch.manual_seed(seed)
     part = setting.problem.test
     pictures = part.images[torch.multinomial(part.weights(setting.mixtures[0]), DRAWN, replacement=True)]
-    read = shares(setting.judge, pictures, 2)
+    read = read_shares(setting.judge, pictures, 2)
     requested = setting.mixtures[1:, RARE].tolist()
     weights = part.weights(setting.mixtures[1:])
     found = [
-        shares(setting.judge, part.images[torch.multinomial(row, DRAWN, replacement=True)], 2).all[RARE].item()
+        read_shares(setting.judge, part.images[torch.multinomial(row, DRAWN, replacement=True)], 2).all[RARE].item()
         for row in weights
     ]
     return {
@@ -100,7 +102,7 @@ def real_values(setting: Setting, seed: int) -> Values:
 
 
 def drawn_shares(view: View, mixture: int, setting: Setting) -> Tensor:
-    return shares(setting.judge, view.draw(mixture, DRAWN), setting.mixtures.shape[1]).all
+    return read_shares(setting.judge, view.draw(mixture, DRAWN), setting.mixtures.shape[1]).all
 
 
 def by_group(view: View, mixture: int, setting: Setting) -> Tensor:

@@ -7,8 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from hypergen_compiler.evidence.fairness.plain import Stacked
 from hypergen_compiler.evidence.groups import Part
-from hypergen_compiler.evidence.plain import Stacked
 
 __all__ = ["At", "OfLabels", "OfWeights", "View"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.evidence.fairness import LADDER, PLAIN, REAL, REQUESTED, Found
-from hypergen_compiler.evidence.fairness_values import generated
-from hypergen_compiler.evidence.hypernetworks import MAIN, NO_PENALTY
+from hypergen_compiler.evidence.fairness.effort import LADDER, PLAIN, REAL, REQUESTED, Found
+from hypergen_compiler.evidence.fairness.recipes import MAIN, NO_PENALTY
+from hypergen_compiler.evidence.fairness.values import generated
 from hypergen_compiler.evidence.measures import deviation
+from hypergen_compiler.evidence.plots import figure
 
 __all__ = ["draw"]
 
@@ -17,14 +17,8 @@ SHOWN = {REAL: "0.6", PLAIN: "tab:red", LADDER: "tab:orange", NO_PENALTY.name: "
 
 def draw(path: Path, found: Found) -> None:
     """Writes a PNG: the knob of each of SHOWN, and the error of each request."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise HyperGenError(
-            "HG604", "plots need matplotlib, which is not installed", remedy="pip install 'hypergen-compiler[demo]'"
-        ) from None
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
-    knob, error = figure.subplots(1, 2)
+    plot = figure(9, 4.2)
+    knob, error = plot.subplots(1, 2)
     for method, colour in SHOWN.items():
         if method in found:
             means = [deviation([values[generated(x)] for values in found[method]]) for x in REQUESTED]
@@ -38,4 +32,4 @@ def draw(path: Path, found: Found) -> None:
     knob.set(xlabel="requested share", ylabel="generated share")
     error.set(xlabel="requested share", ylabel="generated less requested")
     knob.legend(fontsize=7, frameon=False)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    plot.savefig(path, metadata={"Software": None})

@@ -1,0 +1,1 @@
+"""The experiment `bias`: what penalties make of the bias of amortized estimators."""

@@ -87,6 +87,8 @@ class Flow:
                 if column.kind == "value":
                     for leaf in column.values:
                         self.uses[self.alias(leaf)].append((loop.start - 0.4, None))  # after carried values start
+        for option in self.function.options:
+            self.uses[self.alias(option.instead)].append((option.start - 0.5, None))
         for node in self.region.results:
             self.uses[self.alias(node)].append((AFTER, None))
 
@@ -136,6 +138,7 @@ class Flow:
             and leaf not in self.carried
             and source not in self.own_line
             and source not in self.loop_at
+            and self.function.option_at(source) is None
             and self.root[source] == source
             and self.is_expression(item)
             and (item.grad or not self.region.grad)
@@ -150,6 +153,7 @@ class Flow:
             and leaf not in self.carried
             and source not in self.own_line
             and self.loop_at.get(source) is self.loop_at.get(position)
+            and self.function.option_at(source) is self.function.option_at(position)
             and self.root[source] == source
             and source < position
             and self.is_expression(item)
@@ -197,6 +201,9 @@ class Flow:
         """Where a value is alive, as pairs of positions."""
         born = self.root[position]
         loop = self.carried.get(leaf)
+        option = self.function.option_at(position)
+        if option is not None and leaf is option.out:
+            return [(option.start - 0.5, self.last_use(leaf, position))]
         if loop is None:
             return [(born, self.last_use(leaf, position))]
         reads = [

@@ -19,8 +19,9 @@ from hypergen_compiler.emit.outputs import container_names, returned_expression
 from hypergen_compiler.emit.records import Records, one_of
 from hypergen_compiler.emit.sources import column_source
 from hypergen_compiler.fold import Call, Function, Loop, plan_loops
-from hypergen_compiler.fold.items import Item
+from hypergen_compiler.fold.items import Item, Option
 from hypergen_compiler.fold.leaves import leaf_of
+from hypergen_compiler.ops import parenthesized
 from hypergen_compiler.program import Container, Program
 
 __all__ = ["WIDTH", "PrintedFunction", "print_function"]
@@ -150,7 +151,15 @@ class Printer:
     def print_statement(self, position: int, depth: int, context: tuple[str, ...]) -> tuple[str, ...]:
         """Appends one statement, inside the `with` or `if` that it needs; returns these for the next to share."""
         item = self.flow.body[position]
+        option = self.function.option_at(position)
         needed: list[str] = []
+        if option is not None:
+            if (short := self.conditional(option, position)) is not None:
+                self.origins[len(self.lines)] = self.origins_of(position)
+                self.lines.append(short)
+                return ()
+            needed.append(f"if {self.expressions.condition(option)}:")
+            self.print_instead(option, needed[0] in context)
         if item.mode is not None:
             needed.append("if training:" if item.mode == "training" else "if not training:")
         if not item.grad and self.region.grad:
@@ -166,6 +175,23 @@ class Printer:
             self.origins[len(self.lines)] = self.origins_of(position)
             self.lines.append(indent + line)
         return tuple(needed)
+
+    def conditional(self, option: Option, position: int) -> str | None:
+        """An option of one statement whose result has a name of its own, as `h = f(x) if w.f is not None else x`."""
+        statements = {self.flow.root[p] for p in range(option.start, option.end) if p in self.flow.root}
+        name, item = self.locals.names.get(option.out), self.flow.body[position]
+        instead = self.expressions.tensor(self.flow.alias(option.instead)).text
+        if statements != {position} or name == instead or item.mode is not None or item.grad != self.region.grad:
+            return None
+        expression = parenthesized(self.expressions.expression(position), 2)
+        text = f"{name} = {expression} if {self.expressions.condition(option)} else {instead}"
+        return text if len(text) + 4 <= WIDTH else None
+
+    def print_instead(self, option: Option, has_begun: bool) -> None:
+        """Before an option, what its result is without it."""
+        name, instead = self.locals.names[option.out], self.expressions.tensor(self.flow.alias(option.instead)).text
+        if name != instead and not has_begun:
+            self.lines.append(f"{name} = {instead}")
 
     def statement(self, position: int, indent: int, *, is_last: bool) -> list[str]:
         """The statement, behind one that gives a short name to a part of the weights where it would be too long."""

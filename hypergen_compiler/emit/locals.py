@@ -149,8 +149,22 @@ class Locals:
             if len(wishes) > 1 and self.is_outlived(out, position):
                 copied = copy_of(flow.region, wishes[0])
                 wishes = [*([copied] if copied else []), *wishes[1:], wishes[0]]
-            self.names[out] = self.claim(wishes[0], flow.spans(out, position), wishes[1:])
+            self.names[out] = self.kept_name(out, position) or self.claim(
+                wishes[0], flow.spans(out, position), wishes[1:]
+            )
             out.meta.setdefault("hint", self.names[out])
+
+    def kept_name(self, out: Any, position: int) -> str | None:
+        """The name of what an option replaces, where nothing needs that any more: the value is then replaced in it."""
+        option = self.flow.function.option_at(position)
+        if option is None or out is not option.out:
+            return None
+        name = self.names.get(self.flow.alias(option.instead))
+        life = [(self.flow.root[position], self.flow.last_use(out, position))]
+        if name is None or self.wanted[out] not in (None, name) or not self.is_free(name, life):
+            return None
+        self.used[name] += life
+        return name
 
     def own_name(self, out: Any) -> str | None:
         """What the user calls a value, or that which a loop makes of it first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypergen_compiler.emit.literals import indexed_literal, literal
 from hypergen_compiler.emit.records import Field, Record, join
 from hypergen_compiler.emit.text import Code, prose
@@ -35,8 +37,8 @@ def stands_for(record: Record) -> Code:
 
 def field_text(item: Field, record: Record, gained: frozenset[str]) -> str:
     if item.optional:
-        kind = item.record.name if item.record is not None else tensor_type(item.path, record, gained)
-        return f"{item.name}: {kind} | None"
+        text, _, note = field_text(replace(item, optional=False), record, gained).partition("  # ")
+        return f"{text} | None" + (f"  # {note}" if note else "")
     if item.items is not None:
         kinds = [inner.name if inner else tensor_type(path, record, gained) for path, inner in item.items]
         if len(set(kinds)) == 1:
@@ -44,7 +46,7 @@ def field_text(item: Field, record: Record, gained: frozenset[str]) -> str:
         return f"{item.name}: tuple[{', '.join(kinds)}]"
     if item.record is not None:
         return f"{item.name}: {item.record.name}"
-    shapes = sorted(record.shapes[item.name])
+    shapes = sorted(record.shapes.get(item.name, {()}))
     note = str(list(shapes[0])) if len(shapes) == 1 else "of several shapes"
     return f"{item.name}: {tensor_type(item.path, record, gained)}  # {note}"
 
@@ -72,19 +74,18 @@ def read_text(item: Field, at: str = "at + ") -> str:
 
 def optional_text(item: Field, at: str) -> str:
     """A part that is read where it is there."""
-    if item.record is None:
+    if item.record is None and item.items is None:
         return f"tensors.get({at}{literal(item.path)})"
-    inside = f"{at}{literal(join(item.path, first_tensor(item.record)))}"
-    return f"{element_text(item.path, item.record, at)} if {inside} in tensors else None"
+    inside = f"{at}{literal(first_tensor(item))}"
+    return f"{read_text(replace(item, optional=False), at)} if {inside} in tensors else None"
 
 
-def first_tensor(record: Record) -> str:
-    """A tensor that every module of a record has, by its path."""
-    item = next(item for item in record.fields if not item.optional)
-    if item.items is not None:
-        path, inner = item.items[0]
-        return path if inner is None else join(path, first_tensor(inner))
-    return item.path if item.record is None else join(item.path, first_tensor(item.record))
+def first_tensor(item: Field) -> str:
+    """The path of a tensor of a field that is there."""
+    path, record = item.items[0] if item.items is not None else (item.path, item.record)
+    if record is None:
+        return path
+    return join(path, first_tensor(next(inner for inner in record.fields if not inner.optional)))
 
 
 def element_text(path: str, record: Record | None, at: str) -> str:

@@ -8,7 +8,7 @@ normalisation, which has weights and buffers, is a record in both.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -176,7 +176,7 @@ class Builder:
         record.paths.append(path)
         for item, own in zip(record.fields, fields, strict=True):
             tensor = join(path, item.path)
-            item.record = item.record or own.record
+            item.record, item.items = item.record or own.record, item.items or own.items
             if tensor in self.shapes:
                 record.shapes.setdefault(item.name, set()).add(self.shapes[tensor])
         self.nodes[path] = (steps, record)
@@ -184,7 +184,12 @@ class Builder:
 
     def optional_field(self, path: str, part: str, steps: Steps, names: Namespace) -> Field:
         """A part that other modules of the class lack, or that this one does."""
-        inside, name = join(path, part), names.claim(part, "part")
+        inside = join(path, part)
+        if self.is_tuple(inside) and (inside in self.tensors or inside in self.children):
+            fields: list[Field] = []
+            self.fill_tuple(path, inside, part, steps, fields, names)
+            return replace(fields[0], optional=True)
+        name = names.claim(part, "part")
         own = (*steps, str(name))
         if inside in self.shapes:
             self.steps[inside] = own
@@ -206,7 +211,8 @@ class Builder:
             return name
         kind = snake(self.modules[path].name)
         known = next((word for word in ("conv", "norm", "linear", "embedding") if word in kind), None)
-        return f"{known or kind.rpartition('_')[2]}{name}"
+        words = [word for word in kind.split("_") if word.isidentifier()]
+        return f"{known or (words[-1] if words else 'part')}{name}"
 
     def fill(self, owner: str, path: str, prefix: str, steps: Steps, fields: list[Field], names: Namespace) -> None:
         """Adds the fields of a module to its owner's, each name behind `prefix`."""

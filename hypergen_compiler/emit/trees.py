@@ -24,10 +24,11 @@ def all_records(program: Program) -> dict[str, Records]:
     undecided = {space: replace(records, optional=None) for space, records in plain.items()}
     wanted = optional_parts(fold(program, undecided))
     while any(wanted.values()):
-        records = built(program, wanted)
-        unsafe = set(read_anyway(fold(program, records), records))
-        if not unsafe:
-            return records
+        for parts in (of_all_modules(program, wanted), wanted):
+            records = built(program, parts)
+            unsafe = set(read_anyway(fold(program, records), records))
+            if not unsafe:
+                return records
         wanted = without(wanted, unsafe)
     return plain
 
@@ -49,6 +50,16 @@ def optional_parts(folded: Folded) -> Parts:
             for member in function.members:
                 path = member.bases[space]
                 found[space][path] = tuple(dict.fromkeys((*found[space].get(path, ()), part)))
+    return found
+
+
+def of_all_modules(program: Program, wanted: Parts) -> Parts:
+    """The same parts for all modules of the classes, those that no entry point reads among them."""
+    classes = {module.path: module.name for module in program.modules}
+    found: Parts = {}
+    for space, paths in wanted.items():
+        parts = {classes.get(path): some for path, some in paths.items()}
+        found[space] = {path: parts[name] for path, name in classes.items() if name in parts} | paths
     return found
 
 

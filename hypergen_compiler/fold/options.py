@@ -35,7 +35,8 @@ def absorb(function: Function, members: list[Region], records: dict[str, Records
     full, short = function.model, members[0]
     if full.is_entry or short.is_entry or full.scope.code is not short.scope.code or full.grad != short.grad:
         return False
-    if not len(full.body) / 2 <= len(short.body) < len(full.body):
+    own = [{space for space in records if region.bases[space] == region.scope.path} for region in (full, short)]
+    if own[0] != own[1] or not len(full.body) / 2 <= len(short.body) < len(full.body):
         return False
     found = [Alignment.of(full, member, records) for member in members]
     if any(alignment is None for alignment in found):

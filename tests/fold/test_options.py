@@ -114,16 +114,45 @@ def test_a_part_that_is_read_elsewhere_is_a_plain_field():
     assert "| None" not in emitted_weights(program)
 
 
-def test_all_of_it_computes_what_the_model_does(tmp_path):
-    model = Net(Block(6, 6), Block(6, 4, deep=True), Block(4, 4, deep=True), Block(4, 4), Block(4, 8))
-    package = hypergen.compile(model, EXAMPLE, loss=None, sample=None, entries=("forward",), out=tmp_path / "net")
+class ResidualBlock(nn.Module):
+    """As in torchvision's ResNet: the shortcut is a convolution and a normalisation, or nothing."""
+
+    def __init__(self, channels, out):
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out)
+        self.conv2, self.norm2 = nn.Conv2d(out, out, 3, padding=1, bias=False), nn.BatchNorm2d(out)
+        self.downsample = None
+        if channels != out:
+            self.downsample = nn.Sequential(nn.Conv2d(channels, out, 1, bias=False), nn.BatchNorm2d(out))
+
+    def forward(self, x):
+        identity = x
+        out = F.relu(self.norm1(self.conv1(x)))
+        out = self.norm2(self.conv2(out))
+        if self.downsample is not None:
+            identity = self.downsample(x)
+        return F.relu(out + identity)
+
+
+def test_a_residual_network_prints_one_block_and_computes_what_the_model_does(tmp_path):
+    model = Net(ResidualBlock(2, 2), ResidualBlock(2, 3), ResidualBlock(3, 3), ResidualBlock(3, 4))
+    example = torch.rand(3, 2, 5, 5)
+    package = hypergen.compile(model, example, loss=None, sample=None, entries=("forward",), out=tmp_path / "net")
     text = package.files["model.py"].decode()
-    assert text.count("def block") == 2 and "if w.shortcut is not None and state.shortcut is not None:" in text
-    state = model.state_dict()
+    assert text.count("def residual_block") == 1
+    assert "    if w.downsample is not None and state.downsample is not None:\n" in text
+    assert "for block, block_state in zip(w.blocks, state.blocks, strict=True):" in text
     emitted = package.load()
-    weights, buffers = emitted.weights.unpack(emitted.weights.pack(state)), emitted.weights.State()
+    weights, buffers = emitted.weights.unpack(emitted.weights.pack(model.state_dict())), emitted.weights.State()
+    buffers.load_state_dict(model.state_dict())
     model.eval()
-    assert torch.equal(emitted.model.forward(weights, buffers, EXAMPLE), model(EXAMPLE))
+    assert torch.equal(emitted.model.forward(weights, buffers, example), model(example))
+
+
+def test_modules_with_and_without_buffers_are_two_functions():
+    """The records of one would have no place for those of the other."""
+    text = emitted_model(captured(Net(Block(6, 6), Block(6, 4, deep=True), Block(4, 8)), EXAMPLE))
+    assert "def block_2(w: Block_2, state: BlockState, x: Tensor, training: bool)" in text
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ __all__ = ["WIDTH", "PrintedFunction", "print_function"]
 
 WIDTH = 119  # of 120 columns: the formatter may put a space around an operator
 PART = re.compile(r"(?<![\w.])((\w+)(?:\.[a-zA-Z_]\w*|\[\d+\]){2,})(?=\.\w)")  # `w.blocks[0].norm` of its `.weight`
+LONGEST = 29  # lines of a body; a longer one takes `x = torch.cat((x, y)); x = block(x)` together
 LONGEST_REPAIR = 200  # times that an over-long line may be taken apart
 
 
@@ -51,9 +52,24 @@ def print_function(
 ) -> PrintedFunction:
     """Prints a function; what makes a line too long gets a statement of its own, until none is."""
     plan = plan_loops(function.model, records)
+    printed = attempts(function, program, records, taken, plan, is_dense=False)
+    if len(printed.body) <= LONGEST:
+        return printed
+    return attempts(function, program, records, taken, plan, is_dense=True)
+
+
+def attempts(
+    function: Function,
+    program: Program,
+    records: dict[str, Records],
+    taken: set[str],
+    plan: list[int | Loop],
+    *,
+    is_dense: bool,
+) -> PrintedFunction:
     own_line: set[int] = set()
     for _ in range(LONGEST_REPAIR):
-        printer = Printer(function, program, records, Flow(function, plan, own_line), taken)
+        printer = Printer(function, program, records, Flow(function, plan, own_line, is_dense=is_dense), taken)
         printed = printer.print()
         if not printer.too_long:
             break

@@ -206,7 +206,7 @@ class Locals:
     def name_of_chain(self, out: Any, position: int) -> str | None:
         """What the user calls that which layers make of a layer's output alone, where that name is free: `h`."""
         flow, spans = self.flow, self.flow.spans(out, position)
-        if not is_layer(flow.body[position]):
+        if not is_layer(flow.body[position]) or self.function.option_at(position) is not None:
             return None
         for _ in range(LONGEST_CHAIN):
             readers = flow.uses[out]

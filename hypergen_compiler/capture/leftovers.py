@@ -68,7 +68,8 @@ def check_repeated(held: Held, recorder: Recorder, point: EntryPoint, again: Cal
     if not written and not counted:
         return
     calls = again().calls
-    for name in changed_by_calls(model, list(written), again):
+    direct = [name for name, call in written.items() if call.args[:1] == (Ref("parameter", name),)]  # not its `.data`
+    for name in direct or changed_by_calls(model, list(written), again):
         remedy = "Weights come from the hypernetwork: make it a buffer, or leave it as it is."
         raise refusal(point, f"changes the parameter {name} in place", remedy, written[name].where)
     what = f"does something else when it is called again{f', for it changes {counted[0]}' if counted else ''}"

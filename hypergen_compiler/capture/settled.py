@@ -23,9 +23,11 @@ class Settled:
             self.uniform.clear()
         if call.name in UNIFORM and isinstance(call.out, Ref):
             self.uniform.add(call.out)
-        if len(call.args) != 2 or call.args[0] not in self.uniform or not isinstance(call.args[1], int | float):
+        if call.name not in BELOW | ABOVE or len(call.args) != 2:
             return
-        limit = call.args[1]
+        number, limit = call.args
+        if not isinstance(number, Ref) or number not in self.uniform or not isinstance(limit, int | float):
+            return
         is_never_below = call.name in BELOW and limit <= 0
-        if is_never_below or (call.name in BELOW | ABOVE and limit >= 1):
+        if is_never_below or limit >= 1:
             self.found.add(call.out)

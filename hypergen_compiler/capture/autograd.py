@@ -110,8 +110,8 @@ def forward(cls: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 def is_its_forward(cls: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether autograd gives the gradients of the forward that the class's own backward gives."""
-    given = [(tensor, tensor.detach().clone(), tensor._version) for tensor in tensors((args, kwargs))]
     with torch._C.DisableTorchFunction(), torch.random.fork_rng(devices=[]), torch.enable_grad():
+        given = [(tensor, tensor.detach().clone(), tensor._version) for tensor in tensors((args, kwargs))]
         try:
             state = torch.get_rng_state()
             leaves: list[torch.Tensor] = []
@@ -130,6 +130,7 @@ def observed(
     call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[torch.Tensor]
 ) -> list[torch.Tensor | None]:
     """The outputs of a call and the gradients of its inputs and of the leaves, which it may close over."""
+    args, kwargs = tuple(map(tracked_input, args)), {name: tracked_input(item) for name, item in kwargs.items()}
     inputs = [tensor for tensor in tensors((args, kwargs)) if tensor.requires_grad]
     outputs = tensors(call(*args, **kwargs))
     tracked = [output for output in outputs if output.requires_grad]
@@ -138,6 +139,13 @@ def observed(
     wanted = [*inputs, *leaves]
     gradients = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=True) if tracked else ()
     return [*(output.detach() for output in outputs), *gradients]
+
+
+def tracked_input(item: Any) -> Any:
+    """Data as a copy that has a gradient too."""
+    if not isinstance(item, torch.Tensor) or item.requires_grad or not item.is_floating_point():
+        return item
+    return item.detach().clone().requires_grad_()
 
 
 def leaves_of(outputs: list[torch.Tensor]) -> list[torch.Tensor]:

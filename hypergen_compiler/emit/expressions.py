@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.fx
 
+from hypergen_compiler.emit.devices import device_of
 from hypergen_compiler.emit.flow import AFTER, Flow
 from hypergen_compiler.emit.literals import literal, tensor_literal
 from hypergen_compiler.emit.locals import Locals
@@ -16,10 +17,10 @@ from hypergen_compiler.emit.numbers import number_expression, progression_expres
 from hypergen_compiler.emit.records import Records, reach
 from hypergen_compiler.emit.stored import needs_file
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.fold import Call, Const, Constant, Weight
-from hypergen_compiler.fold.borders import is_within, relative_steps
-from hypergen_compiler.fold.items import Option
+from hypergen_compiler.fold import Call, Const, Constant
+from hypergen_compiler.fold.borders import relative_steps
 from hypergen_compiler.fold.leaves import is_const, is_number
+from hypergen_compiler.fold.option import Option
 from hypergen_compiler.fold.parameters import CREATING
 from hypergen_compiler.ops import ATOM, Expression, Invocation, parenthesized, print_call
 from hypergen_compiler.ops.expression import UNKNOWN, literal_expression
@@ -45,7 +46,7 @@ class Expressions:
                 position = flow.root[flow.definitions[node]]
                 self.rebound[name] = min(position, self.rebound.get(name, position))
         self.sizes: dict[tuple[int, int], str] = {}
-        self.device = self.find_device()
+        self.device = device_of(self.function, self.locals.names, self.rebound, records)
 
     def argument_name(self, place: int) -> str:
         return self.locals.names[self.region.arguments[place]]
@@ -57,34 +58,6 @@ class Expressions:
             if self.region.arguments[place] in self.locals.copied
             else self.argument_name(place)
         )
-
-    def find_device(self) -> str | None:
-        """An expression for the device of what the function works on: of a tensor argument, else of a weight."""
-        if self.function.takes_device:
-            return "device"
-        given = [
-            self.locals.names[leaf]
-            for leaf in self.region.arguments
-            if isinstance(leaf, Weight) or (isinstance(leaf, torch.fx.Node) and "shape" in leaf.meta)
-        ]
-        for name in given:
-            if name not in self.rebound:
-                return f"{name}.device"
-        for position, item in enumerate(self.flow.body):
-            for leaf in item.leaves if self.function.option_at(position) is None else ():
-                if isinstance(leaf, Weight) and is_within(leaf, self.region, self.records):
-                    return f"{self.tensor(leaf).text}.device"
-        rebound = f"{given[0]}.device" if given else None  # to another tensor, on the same device
-        return self.device_of_record() or rebound
-
-    def device_of_record(self) -> str | None:
-        for space in self.function.spaces:
-            tree = self.records[space]
-            base = tree.nodes[self.region.bases[space]][0]
-            for name, steps in tree.steps.items():
-                if steps[: len(base)] == base and not tree.is_optional(name):
-                    return f"{reach(space, steps[len(base) :])}.device"
-        return None
 
     def is_before(self, position: int, statement: int) -> bool:
         """Whether what stands at `position` is evaluated before a statement gives its name to a value."""

@@ -13,14 +13,17 @@ import torch.fx
 from hypergen_compiler.emit.expressions import Expressions
 from hypergen_compiler.emit.flow import AFTER, Flow
 from hypergen_compiler.emit.locals import Locals
+from hypergen_compiler.emit.nesting import nest_values
 from hypergen_compiler.emit.numbers import number_expression
 from hypergen_compiler.emit.origins import lines_of
 from hypergen_compiler.emit.outputs import container_names, returned_expression
 from hypergen_compiler.emit.records import Records, one_of
 from hypergen_compiler.emit.sources import column_source
+from hypergen_compiler.emit.targets import targets
 from hypergen_compiler.fold import Call, Function, Loop, plan_loops
-from hypergen_compiler.fold.items import Item, Option
+from hypergen_compiler.fold.items import Item
 from hypergen_compiler.fold.leaves import leaf_of
+from hypergen_compiler.fold.option import Option
 from hypergen_compiler.ops import parenthesized
 from hypergen_compiler.program import Container, Program
 
@@ -69,7 +72,9 @@ def attempts(
 ) -> PrintedFunction:
     own_line: set[int] = set()
     for _ in range(LONGEST_REPAIR):
-        printer = Printer(function, program, records, Flow(function, plan, own_line, is_dense=is_dense), taken)
+        flow = Flow(function, plan)
+        nest_values(flow, own_line, is_dense=is_dense)
+        printer = Printer(function, program, records, flow, taken)
         printed = printer.print()
         if not printer.too_long:
             break
@@ -213,13 +218,13 @@ class Printer:
         """The statement, behind one that gives a short name to a part of the weights where it would be too long."""
         item = self.flow.body[position]
         expression = self.expressions.expression(position)
-        targets = self.targets(item)
+        left = targets(item, self.locals.names)
         if is_last and self.returns(position, item):
             text = f"return {expression.text}"
-        elif targets is None or set(targets.replace(" ", "")) <= set("_,()"):
+        elif left is None or set(left.replace(" ", "")) <= set("_,()"):
             text = expression.text
         else:
-            text = f"{targets} = {expression.text}"
+            text = f"{left} = {expression.text}"
         if len(text) + indent <= WIDTH:
             return [text]
         nested = self.half(position, text)
@@ -249,16 +254,6 @@ class Printer:
         lengths = {inner: len(self.expressions.expression(inner).text) for inner in nested}
         longer = {inner: max(length, len(text) - length) for inner, length in lengths.items()}
         return {min(nested, key=lambda inner: (longer[inner], inner))} if nested else set()
-
-    def targets(self, item: Any) -> str | None:
-        names = self.locals.names
-        if isinstance(item, Call):
-            return ", ".join(names.get(out, "_") for out in item.outs) or None
-        if item.outs == [item.node]:
-            return names.get(item.node, "_")
-        if not item.outs:
-            return None
-        return pattern([(out.args[1:], names.get(out, "_")) for out in item.outs], item.node)
 
     def returns(self, position: int, item: Any) -> bool:
         """Whether the function's only result is all that the last statement makes."""
@@ -304,27 +299,3 @@ class Printer:
         if leaf in self.flow.inlined:
             return self.expressions.expression(self.flow.inlined[leaf]).text
         return self.expressions.tensor(leaf).text
-
-
-def pattern(results: list[tuple[tuple[Any, ...], str]], node: torch.fx.Node) -> str:
-    """The left side that takes a call's nested results apart: `output, (hidden, cell)`."""
-    tree: dict[Any, Any] = {}
-    for path, name in results:
-        level = tree
-        for step in path[:-1]:
-            level = level.setdefault(step, {})
-        level[path[-1]] = name
-    return nested_targets(tree, result_structure(node), outer=True)
-
-
-def result_structure(node: torch.fx.Node) -> Any:
-    return node.meta["call"].out
-
-
-def nested_targets(tree: dict[Any, Any], structure: Any, *, outer: bool = False) -> str:
-    parts = []
-    for index in range(len(structure)):
-        inner = tree.get(index, "_")
-        parts.append(nested_targets(inner, structure[index]) if isinstance(inner, dict) else inner)
-    text = ", ".join(parts) + ("," if len(parts) == 1 else "")
-    return text if outer else f"({text})"

@@ -42,7 +42,6 @@ class Locals:
         self.names: dict[Any, str] = {}
         self.lists: dict[Any, str] = {}
         self.copied: dict[Any, str] = {}
-        self.recovered = 0
         self.wanted = {out: self.own_name(out) for out in flow.definitions if out not in flow.inlined}
         self.name_arguments()
         self.numbers = self.name_numbers()
@@ -130,7 +129,6 @@ class Locals:
                 self.names[out] = "_"
                 continue
             item, name = flow.body[position], self.wanted[out]
-            self.recovered += name is not None
             loop = flow.carried.get(out)
             if name is None and loop is not None:
                 name = self.names.get(flow.alias(loop.carried[out]))

@@ -40,6 +40,7 @@ class Printer:
         function.number_names = tuple(dict.fromkeys(self.locals.numbers.values()))
         self.expressions = Expressions(program, records, flow, self.locals, self.size_name)
         self.lines: list[str] = []
+        self.option: Option | None = None
         self.origins: dict[int, tuple[str, ...]] = {}
         self.too_long: set[int] = set()
 
@@ -60,12 +61,8 @@ class Printer:
         own_names = dict(zip(self.region.arguments, self.locals.arguments, strict=False))
         head += [f"{copy} = {own_names[leaf]}" for leaf, copy in self.locals.copied.items()]
         lines = (*((),) * len(head), *(self.origins.get(place, ()) for place in range(len(self.lines))))
-        return PrintedFunction(
-            self.function,
-            parameters(self.function, self.locals, self.size_name),
-            (*head, *self.lines),
-            lines,
-        )
+        names = parameters(self.function, self.locals, self.size_name)
+        return PrintedFunction(self.function, names, (*head, *self.lines), lines)
 
     # Statements
 
@@ -98,17 +95,17 @@ class Printer:
                 self.lines.append(short)
                 return ()
             needed.append(f"if {self.expressions.condition(option)}:")
-            self.print_instead(option, needed[0] in context)
+            if option is not self.option:
+                context = ()
+                self.print_instead(option)
         if item.mode is not None:
             needed.append("if training:" if item.mode == "training" else "if not training:")
         if not item.grad and self.region.grad:
             needed.append("with torch.no_grad():")
-        shared = 0
-        while shared < len(needed) and context[shared : shared + 1] == (needed[shared],):
-            shared += 1
-        if context[: len(needed)] != tuple(needed) or len(context) != len(needed):
-            for level in range(shared, len(needed)):
-                self.lines.append("    " * (depth + level) + needed[level])
+        if context != tuple(needed):
+            alike = [one == other for one, other in zip(context, needed, strict=False)]
+            shared = (*alike, False).index(False)
+            self.lines += ["    " * (depth + level) + needed[level] for level in range(shared, len(needed))]
         indent = "    " * (depth + len(needed))
         for line in self.statement(position, len(indent) + 4, is_last=not needed and depth == 0):
             self.origins[len(self.lines)] = self.origins_of(position)
@@ -126,10 +123,11 @@ class Printer:
         text = f"{name} = {expression} if {self.expressions.condition(option)} else {instead}"
         return text if len(text) + 4 <= WIDTH else None
 
-    def print_instead(self, option: Option, has_begun: bool) -> None:
+    def print_instead(self, option: Option) -> None:
         """Before an option, what its result is without it."""
+        self.option = option
         name, instead = self.locals.names[option.out], self.expressions.tensor(self.flow.alias(option.instead)).text
-        if name != instead and not has_begun:
+        if name != instead:
             self.lines.append(f"{name} = {instead}")
 
     def statement(self, position: int, indent: int, *, is_last: bool) -> list[str]:

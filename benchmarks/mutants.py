@@ -17,16 +17,22 @@ SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.And: ast.Or, ast.Or: ast.And, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr,
 }  # fmt: skip
 Change = Callable[[Any], None]
-SILENT = ("HyperGenError", "frozenset")  # whose texts are prose, or names that a table lists
+SILENT = ("HyperGenError", "Violation", "frozenset")  # whose texts are prose, or names that a table lists
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One mistake: the module's text with it, its line, and what became of what."""
+    """One mistake: the module's text with it, its line, and what became of what.
+
+    `statement` are the lines of the statement that holds it, and `function` the names of the function in whose body it
+    is, behind its class's; none where it is run on import.
+    """
 
     text: str
     line: int
     what: str
+    statement: range
+    function: tuple[str, ...]
 
 
 def count(text: str) -> int:
@@ -40,7 +46,31 @@ def mutant(text: str, number: int) -> Mutant:
     before, _ = next(itertools.islice(changes(tree), number, None))
     after, change = next(itertools.islice(changes(mutated), number, None))
     change(after)
-    return Mutant(ast.unparse(ast.fix_missing_locations(mutated)), before.lineno, described(before, after))
+    holding = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and before in ast.walk(node)]
+    return Mutant(
+        ast.unparse(ast.fix_missing_locations(mutated)),
+        before.lineno,
+        described(before, after),
+        own_lines(holding[-1]),
+        function_of(holding),
+    )
+
+
+def function_of(holding: list[ast.stmt]) -> tuple[str, ...]:
+    """The names of the outermost function among the statements that hold a node, outer ones first."""
+    names: list[str] = []
+    for statement in holding[:-1]:
+        if isinstance(statement, ast.ClassDef | ast.FunctionDef):
+            names.append(statement.name)
+        if isinstance(statement, ast.FunctionDef):
+            return tuple(names)
+    return ()
+
+
+def own_lines(statement: ast.stmt) -> range:
+    """The lines of a statement without those that it holds."""
+    body = getattr(statement, "body", None)
+    return range(statement.lineno, body[0].lineno if body else (statement.end_lineno or statement.lineno) + 1)
 
 
 def described(before: ast.AST, after: ast.AST) -> str:

@@ -1,138 +1,188 @@
 """Makes small mistakes in the compiler and counts those that tests notice:  python -m benchmarks.mutation
 
-A sample of all mutants of the modules in `GROUPS`, the same for the same seed, each tried in a copy of the checkout:
-first with the tests that are quick, and if these pass, with slower ones.
+A sample of all mutants of the modules in `GROUPS`, the same for the same seed. The tests in `TESTS` are collected once
+and run once under a trace; then each mutant is put into a fork of this process, and meets those that run its statement,
+the quickest first, for `MOST` seconds or until one fails. Mutants that are no mistakes are listed in equivalent.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import pickle
 import random
 import resource
-import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy  # noqa: F401, imported once here and not in each of the forked processes
 import pytest
 import torch
 
 from benchmarks import mutants
+from benchmarks.equivalent import EQUIVALENT
 from benchmarks.mutants import Mutant
+from benchmarks.reached import Recorder, Test, quickest
+from benchmarks.swapped import Mutated, forget_results, swap_function
 
-__all__ = ["GROUPS", "Group", "Tried", "sample", "try_all"]
+__all__ = ["GROUPS", "TESTS", "Tried", "sample"]
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("hypergen_compiler", "templates", "tests", "generated", "benchmarks", "pyproject.toml", "LICENSE")
-LONGEST = 200  # seconds of a processor; a mutant that runs on is noticed
-
-
-@dataclass(frozen=True)
-class Group:
-    """Modules, as patterns below `hypergen_compiler`, the tests that are quick, and those for what they let through."""
-
-    modules: tuple[str, ...]
-    quick: tuple[str, ...]
-    slow: tuple[str, ...]
-
-
-GROUPS = {
-    "layout": Group(
-        ("layout.py",), ("tests/test_layout.py", "tests/emit/test_weights.py"), ("tests/emit/test_heads.py",)
-    ),
-    "plan": Group(("plan/*.py",), ("tests/test_plan.py",), ("tests/emit/test_heads.py", "tests/test_predictions.py")),
-    "weights": Group(
-        ("emit/weights.py", "emit/records.py"), ("tests/emit/test_weights.py",), ("tests/emit/test_records.py",)
-    ),
-    "hypernetwork": Group(("emit/hypernetwork.py",), ("tests/emit/test_heads.py",), ("tests/emit/test_penalties.py",)),
-}
+PACKAGE = "hypergen_compiler"
+GROUPS = {"layout": "layout.py", "plan": "plan/*.py", "emission": "emit/*.py", "checker": "checker/*.py"}
+TESTS = (
+    *(f"tests/test_{name}.py" for name in "alternatives costs layout plan".split()),
+    *(f"tests/checker/test_{name}.py" for name in "report stages".split()),
+    *(f"tests/emit/test_{name}.py" for name in "formulas literals names numbers printed text weights".split()),
+    "tests/test_generated.py::test_a_committed_package_is_what_this_process_writes",
+)
+OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
+MOST = 10  # seconds of tests that a mutant meets
+LONGEST = 120  # seconds of a processor; a mutant that runs on is noticed
+ALL_PASS, NOTICED = 0, 1
 
 
 @dataclass(frozen=True)
 class Tried:
+    """A mutant of a module of a group, and whether a test failed."""
+
     group: str
     module: str
     mutant: Mutant
-    noticed: bool
+    noticed: bool = False
 
 
-def sample(count: int, seed: int) -> list[tuple[str, str, Mutant]]:
-    """Mutants of all groups' modules, each as likely as any other."""
+def sample(count: int, seed: int) -> list[Tried]:
+    """Mutants of all groups' modules, each as likely as any other, yet to be tried."""
     everything = [
         (name, path, number)
-        for name, group in GROUPS.items()
-        for pattern in group.modules
-        for path in sorted((ROOT / "hypergen_compiler").glob(pattern))
+        for name, pattern in GROUPS.items()
+        for path in sorted((ROOT / PACKAGE).glob(pattern))
         for number in range(mutants.count(path.read_text()))
     ]
-    chosen = random.Random(seed).sample(everything, min(count, len(everything)))
-    return [
-        (name, path.relative_to(ROOT).as_posix(), mutants.mutant(path.read_text(), number))
-        for name, path, number in chosen
-    ]
+    random.Random(seed).shuffle(everything)
+    found = (
+        Tried(name, path.relative_to(ROOT).as_posix(), mutants.mutant(path.read_text(), number))
+        for name, path, number in everything
+    )
+    real = (one for one in found if (one.module, one.mutant.what) not in EQUIVALENT)
+    return [one for one, _ in zip(real, range(count), strict=False)]
 
 
-def try_all(chosen: list[tuple[str, str, Mutant]]) -> list[Tried]:
-    found = []
+class Trials:
+    """A plugin of pytest that, in place of running the tests once, tries mutants."""
+
+    def __init__(self, chosen: list[Tried]):
+        self.chosen, self.found = chosen, []
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = {item.nodeid: item for item in session.items}
+        tests = recorded(session)
+        for one in self.chosen:
+            names = quickest(tests, {(one.module, line) for line in one.mutant.statement}, MOST)
+            if one.mutant.function:
+                code = apart(lambda one=one, names=names: swapped(one, [items[name] for name in names]))
+            else:
+                code = apart(lambda one=one: imported(one, tests))
+            self.found.append(Tried(one.group, one.module, one.mutant, code != ALL_PASS))
+            print(f"{'noticed' if code else 'MISSED '} {one.module}:{one.mutant.line}: {one.mutant.what}", flush=True)
+        return True
+
+
+def recorded(session: pytest.Session) -> dict[str, Test]:
+    """What each test runs; of all of them, none may fail."""
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        for part in PARTS:
-            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-            copy(ROOT / part, place / part)
-        sound = set()
-        for name, module, mutant in chosen:
-            if name not in sound and not all(passes(place, tests) for tests in (GROUPS[name].quick, GROUPS[name].slow)):
-                raise SystemExit(f"tests of the group {name} fail without any mutant")
-            sound.add(name)
-            found.append(Tried(name, module, mutant, noticed(place, GROUPS[name], module, mutant)))
-            print(f"{'noticed' if found[-1].noticed else 'MISSED '} {module}:{mutant.line}: {mutant.what}", flush=True)
-    return found
+        kept = Path(folder) / "tests"
+
+        def record() -> int:
+            recorder = Recorder(ROOT)
+            session.config.pluginmanager.register(recorder)
+            code = run(session.items)
+            kept.write_bytes(pickle.dumps(recorder.tests))
+            return code
+
+        if apart(record):
+            raise SystemExit("tests fail without any mutant")
+        return pickle.loads(kept.read_bytes())
 
 
-def noticed(place: Path, group: Group, module: str, mutant: Mutant) -> bool:
-    file = place / module
-    before = file.read_bytes()
-    shutil.rmtree(file.parent / "__pycache__", ignore_errors=True)  # which goes by seconds and sizes
-    file.write_text(mutant.text)
-    try:
-        return not passes(place, group.quick) or not passes(place, group.slow)
-    finally:
-        file.write_bytes(before)
+def run(items: list[pytest.Item]) -> int:
+    for item in items:
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        if item.session.testsfailed:
+            return NOTICED
+    return ALL_PASS
 
 
-def passes(place: Path, tests: tuple[str, ...]) -> bool:
-    """Runs tests of the copy in a forked process, which need not import torch again."""
+def swapped(one: Tried, items: list[pytest.Item]) -> int:
+    """Runs tests while a function is a mutant."""
+    if not items:
+        return ALL_PASS
+    swap_function(sys.modules[module_name(one.module)], one.mutant.text, one.mutant.function)
+    forget_results(PACKAGE)
+    return run(items)
+
+
+def imported(one: Tried, tests: dict[str, Test]) -> int:
+    """Runs tests where a module is imported as a mutant."""
+    names = quickest(tests, {line for test in tests.values() for line in test.lines if line[0] == one.module}, MOST)
+    sys.meta_path.insert(0, Mutated(module_name(one.module), ROOT / one.module, one.mutant.text))
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("benchmarks", PACKAGE)]:
+        del sys.modules[name]
+    files = sorted({name.partition("::")[0] for name in names})
+    code = pytest.main([*OPTIONS, *files], [Chosen(names)])
+    return ALL_PASS if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else NOTICED
+
+
+class Chosen:
+    """A plugin of pytest that runs these tests alone, in this order."""
+
+    def __init__(self, names: list[str]):
+        self.names = names
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        found = {item.nodeid: item for item in items}
+        items[:] = [found[name] for name in self.names if name in found]
+
+
+def module_name(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def apart(what: Callable[[], int]) -> int:
+    """What a function gives in a fork of this process, which says nothing."""
     child = os.fork()
     if not child:
         resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
-        os.setpgid(0, 0)
-        os.chdir(place)
-        sys.path[:] = [str(place), *(path for path in sys.path if path not in ("", str(ROOT)))]
-        for name in [name for name in sys.modules if name.partition(".")[0] in ("benchmarks", "hypergen_compiler")]:
-            del sys.modules[name]
-        os.environ.update(PYTHONPATH=str(place), PYTHONDONTWRITEBYTECODE="1")
-        sys.dont_write_bytecode = True
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 1)
         os.dup2(silent, 2)
-        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests])))
-    status = os.waitpid(child, 0)[1]
-    return status == 0
+        try:
+            os._exit(what())
+        except BaseException:
+            os._exit(NOTICED)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def totals(found: list[Tried]) -> Iterator[str]:
+    for name in GROUPS:
+        own = [tried for tried in found if tried.group == name]
+        yield f"{name}: {sum(tried.noticed for tried in own)} of {len(own)} noticed"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make small mistakes in the compiler and count those noticed.")
-    parser.add_argument("--mutants", type=int, default=150, help="how many, of all there are")
+    parser.add_argument("--mutants", type=int, default=200, help="how many, of all there are")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found = try_all(sample(options.mutants, options.seed))
-    for name in GROUPS:
-        own = [tried for tried in found if tried.group == name]
-        print(f"{name}: {sum(tried.noticed for tried in own)} of {len(own)} noticed")
+    os.chdir(ROOT)
+    trials = Trials(sample(options.mutants, options.seed))
+    if pytest.main([*OPTIONS, "-s", *TESTS], [trials]) or not trials.found:
+        raise SystemExit(1)
+    print(*totals(trials.found), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """What a run costs beyond its steps:  python -m benchmarks.overhead [--steps 2000] [--rounds 3]
 
 A run of an emitted Trainer with everything on, that is moving averages, checks, logs, TensorBoard, samples, dependence
-and checkpoints, over a bare loop of the same steps: draw, objective, backward, clip, optimizer. Processor time on one
-thread, run after run in turn; the median of the ratios of such pairs, and their extremes.
+and checkpoints, over a bare loop of the same steps: draw, objective, backward, clip, optimizer. What comes once in a
+run, whatever its length, stands apart: samples and curves at its end, by a run that has no step left. Processor time on
+one thread, run after run in turn; the median of the ratios of such pairs, and their extremes.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ MODELS = {
 }
 
 
-def bare_loop(package: ModuleType, data: object, settings: object) -> None:
+def bare_loop(package: ModuleType, data: object, settings: object, folder: str) -> None:
     """The steps that a run takes, and nothing else."""
     torch.manual_seed(settings.seed)
     learner = package.learner.Learner(data, settings._replace(ema=0))
@@ -55,13 +56,19 @@ def bare_loop(package: ModuleType, data: object, settings: object) -> None:
         optimizer.step()
 
 
-def whole_run(package: ModuleType, data: object, settings: object) -> None:
-    """A run as `python -m NAME.train` makes it."""
+def whole_run(package: ModuleType, data: object, settings: object, folder: str) -> None:
+    """A run as `python -m NAME.train` makes it; what is left of it, where the folder has one."""
+    package.training.Trainer(data, settings, folder).run()
+
+
+def measured_round(*arguments: object) -> tuple[float, float, float]:
+    """Seconds of the bare loop, of what everything in a run takes beside its end, and of that."""
     with tempfile.TemporaryDirectory() as folder:
-        package.training.Trainer(data, settings, folder).run()
+        bare, whole, end = (seconds(loop, *arguments, folder) for loop in (bare_loop, whole_run, whole_run))
+    return bare, whole - end, end
 
 
-def seconds(loop: Callable[[ModuleType, object, object], None], *arguments: object) -> float:
+def seconds(loop: Callable[[ModuleType, object, object, str], None], *arguments: object) -> float:
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
         start = time.process_time()
         loop(*arguments)
@@ -77,12 +84,13 @@ def measured(name: str, steps: int, rounds: int) -> str:
         package = hypergen.compile(make(), items[:16], out=Path(folder) / f"measured_{make.__name__.lower()}").load()
         data = package.data.Data((items,), torch.arange(len(items)) % 10)
         settings = package.settings.Settings(steps=steps)
-        seconds(whole_run, package, data, settings._replace(steps=8))  # what is imported once is not the run's
-        pairs = [[seconds(loop, package, data, settings) for loop in (bare_loop, whole_run)] for _ in range(rounds)]
-    ratios = [whole / bare for bare, whole in pairs]
-    bare, whole = (1e3 * statistics.median(times) / steps for times in zip(*pairs, strict=True))
+        measured_round(package, data, settings._replace(steps=8))  # what is imported once is not the run's
+        times = [measured_round(package, data, settings) for _ in range(rounds)]
+    ratios = [whole / bare for bare, whole, _ in times]
+    bare, whole, end = map(statistics.median, zip(*times, strict=True))
     span = f"{min(ratios):.3f}, {max(ratios):.3f}"
-    return f"| {name} | {bare:.2f} | {whole:.2f} | {statistics.median(ratios):.3f} | {span} |"
+    each = f"{1e3 * bare / steps:.2f} | {1e3 * whole / steps:.2f}"
+    return f"| {name} | {each} | {statistics.median(ratios):.3f} | {span} | {end:.2f} |"
 
 
 def main() -> None:
@@ -92,8 +100,8 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     args = parser.parse_args()
     torch.set_num_threads(1)
-    print("| model | bare step, ms | with everything, ms | ratio | lowest and highest |")
-    print("|---|---|---|---|---|")
+    print("| model | bare step, ms | with everything, ms | ratio | lowest and highest | once, s |")
+    print("|---|---|---|---|---|---|")
     for name in args.models:
         print(measured(name, args.steps, args.rounds), flush=True)
 

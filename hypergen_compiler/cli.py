@@ -73,7 +73,8 @@ KeepOption = Annotated[
     list[str], typer.Option("--keep", metavar="PATTERN", help="weights to learn alike for all datasets; repeatable")
 ]
 PenaltyOption = Annotated[
-    str | None, typer.Option("--penalty", metavar="NAME", help="unbiased (default), literal, mean, lagrangian or none")
+    str | None,
+    typer.Option("--penalty", metavar="NAME", help="unbiased (default), literal, mean, lagrangian, chains or none"),
 ]
 SpaceOption = Annotated[
     str | None, typer.Option("--penalty-space", metavar="NAME", help="what it compares: weights or embedding")

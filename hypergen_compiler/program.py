@@ -3,11 +3,13 @@
 A `Program` has one `Entry` per entry point. In an entry's graph a call is a `call_function` node whose target is the
 very function that the model called (`F.conv2d`, `torch.Tensor.view`), weights and buffers are `get_attr` nodes with the
 model's own dotted names, inputs are placeholders. Numbers that follow the batch size stand in the arguments as `Affine`
-or `Ratio`, values that differ between training and evaluation as `Choice`.
+or `Curve`, values that differ between training and evaluation as `Choice`.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -20,6 +22,7 @@ __all__ = [
     "Buffer",
     "Choice",
     "Container",
+    "Curve",
     "Dimension",
     "Entry",
     "Extent",
@@ -27,7 +30,7 @@ __all__ = [
     "Module",
     "Parameter",
     "Program",
-    "Ratio",
+    "TERMS",
     "project",
 ]
 
@@ -43,14 +46,29 @@ class Affine:
         return self.slope * n + self.offset
 
 
-@dataclass(frozen=True)
-class Ratio:
-    """A float inversely proportional to the batch size n: `numerator / n`."""
+# What a float may be proportional or inversely proportional to, as it is printed.
+TERMS: dict[str, Callable[[int], float]] = {
+    "n": lambda n: n,
+    "math.sqrt(n)": math.sqrt,
+    "math.log(n)": math.log,
+    "n - 1": lambda n: n - 1,
+    "n**2": lambda n: n**2,
+    "n * (n - 1)": lambda n: n * (n - 1),
+}
 
-    numerator: float
+
+@dataclass(frozen=True)
+class Curve:
+    """A float that follows the batch size n: `scale * term + offset` or `scale / term + offset`, one of `TERMS`."""
+
+    term: str
+    scale: float
+    offset: float = 0.0
+    inverse: bool = False
 
     def at(self, n: int) -> float:
-        return self.numerator / n
+        value = TERMS[self.term](n)
+        return (self.scale / value if self.inverse else self.scale * value) + self.offset
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ What `layers` computes takes the small tensors of one dataset, or of several who
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# In torch Tensor.unflatten has no types yet.
+# torch has no types yet for Tensor.unflatten.
 
 import math
 
@@ -18,14 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import layers
-from .weights import (
-    BatchNorm2d,
-    BatchNorm2dState,
-    ResidualBlock,
-    ResidualBlockState,
-    State,
-    Weights,
-)
+from .weights import BatchNorm2d, BatchNorm2dState, ResidualBlock, ResidualBlockState, State, Weights
 
 
 def batch_norm_2d(w: BatchNorm2d, state: BatchNorm2dState, x: Tensor, training: bool) -> Tensor:

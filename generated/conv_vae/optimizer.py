@@ -23,6 +23,11 @@ def make_optimizer(hypernetwork: Hypernetwork, lr: float) -> torch.optim.Optimiz
     return torch.optim.Adam([{"params": shared}, {"params": conditional, "lr": lr / 3}], lr=lr, fused=True)
 
 
+def leave_out_unless(finite: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    """Has the optimizer's next step leave all parameters alone if `finite` is false, which the device decides."""
+    optimizer.found_inf = (~finite).float()  # pyright: ignore[reportAttributeAccessIssue]
+
+
 class RelativeClip:
     """Limits each group's gradient to twice its usual norm: early samples are poor, and their penalty steep."""
 
@@ -42,7 +47,8 @@ class RelativeClip:
             usual = torch.where(usual > 0, usual, norm)  # or a group that starts without gradient stays without
             parameters = optimizer.param_groups[i]["params"]
             torch.nn.utils.clip_grads_with_norm_(parameters, 2 * usual, norm)  # pyright: ignore[reportArgumentType]
-            self.usual[i] = usual.lerp(torch.minimum(norm, 2 * usual), 0.02)
+            # fmin, so that a step that is left out does not make it NaN
+            self.usual[i] = usual.lerp(torch.fmin(norm, 2 * usual), 0.02)
 
 
 class MovingAverage:

@@ -21,16 +21,7 @@ from .hypernetwork import RANK, Hypernetwork, as_inputs
 from .objective import autophagy_penalty, objective
 from .storage import read_safetensors, write_safetensors
 from .training import Settings, Trainer
-from .weights import (
-    EMITTED,
-    LAYOUT,
-    SIZE,
-    State,
-    initial_weights,
-    pack,
-    to_state_dict,
-    unpack,
-)
+from .weights import EMITTED, LAYOUT, SIZE, State, initial_weights, pack, to_state_dict, unpack
 
 
 def floats(*shape: int, low: float, high: float, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -11,14 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .weights import (
-    CONDITIONED,
-    LAYOUT,
-    SIZE,
-    Weights,
-    initial_weights,
-    unpack_together,
-)
+from .weights import CONDITIONED, LAYOUT, SIZE, Weights, initial_weights, unpack_together
 
 RANK = 16
 FEATURES = 64  # numbers that the encoder keeps of each item

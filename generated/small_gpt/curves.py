@@ -14,9 +14,7 @@ from pathlib import Path
 def draw_curves(folder: Path) -> None:
     """curves.png, from the folder's CSV files; nothing where matplotlib is not installed."""
     try:
-        from matplotlib.figure import (
-            Figure,  # apart from pyplot, so that no display is looked for
-        )
+        from matplotlib.figure import Figure  # apart from pyplot, so that no display is looked for
     except ImportError:
         return
     log = columns(folder / "log.csv")

@@ -26,7 +26,7 @@ class Field(NamedTuple):
     limit: int | None = None
 
 
-FIELDS = (Field("tokens", (32,), torch.int64),)
+FIELDS = (Field("tokens", (32,), torch.int64, 28),)
 USUAL_NAMES = ("images", "image", "data", "x", "tokens")  # of the first field, where it does not have its own
 LABEL_NAMES = ("labels", "label", "y")  # of the groups whose mixture tells one small dataset from another
 
@@ -115,6 +115,9 @@ class Fitted:
         values, field = self.source[chosen], self.field
         levels = values.dtype == torch.uint8 and field.dtype.is_floating_point
         values = values.to(field.dtype) / 255 if levels else values.to(field.dtype)
+        if field.limit is not None and len(values) and not 0 <= values.min() <= values.max() < field.limit:
+            found = f"{values.min()} to {values.max()}"
+            raise SystemExit(f"{self.what} holds values from {found}, expected 0 to {field.limit - 1}")
         return values.reshape(len(values), *field.shape)
 
 

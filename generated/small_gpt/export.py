@@ -91,7 +91,7 @@ def main() -> None:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder that small_gpt.train wrote")
-    parser.add_argument("data", help="tokens [n, 32]: .npz, .npy, .pt, .safetensors, .txt, .bin or module:function")
+    parser.add_argument("data", help="tokens [n, 32]: .npz, .npy, .pt, .safetensors, .bin or module:function")
     parser.add_argument("--out", type=Path, required=True, help="weights.safetensors or weights.pt")
     parser.add_argument(
         "--rows", metavar="START:STOP|FILE", help="only these items; FILE is an .npy or a text of row numbers"

@@ -41,7 +41,7 @@ def in_chunks(rows: Rows, chosen: Tensor) -> Iterator[Tensor]:
 
 def project(values: Tensor, directions: Tensor) -> Tensor:
     """[n, ...] -> [n, FEATURES]: random projections of how often each token occurs in an item"""
-    return directions[values.flatten(1).clamp(0, 27)].mean(1)
+    return directions[values.flatten(1)].mean(1)
 
 
 def find_middles(features: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -11,14 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .weights import (
-    CONDITIONED,
-    LAYOUT,
-    SIZE,
-    Weights,
-    initial_weights,
-    unpack_together,
-)
+from .weights import CONDITIONED, LAYOUT, SIZE, Weights, initial_weights, unpack_together
 
 RANK = 16
 FEATURES = 64  # numbers that the encoder keeps of each item
@@ -59,8 +52,7 @@ class SetEncoder(nn.Module):
 
     def project(self, tokens: Tensor) -> Tensor:
         """[n, 32] -> [n, 1, FEATURES]: a random projection of each input"""
-        tokens_known = tokens.clamp(0, 27)  # data may hold what the example did not
-        tokens_pairs = self.tokens_first[tokens_known] + self.tokens_second[tokens_known.roll(-1, 1)]
+        tokens_pairs = self.tokens_first[tokens] + self.tokens_second[tokens.roll(-1, 1)]
         tokens_read = torch.tanh(tokens_pairs).mean(1)
         return torch.stack([tokens_read], dim=1)
 

@@ -14,20 +14,11 @@ from torch import Tensor, nn
 
 from .data import Data
 from .episodes import Episodes
-from .faults import NotFinite, first_fault
+from .faults import NotFinite, Taken, first_fault
 from .hypernetwork import Batch, Hypernetwork, as_inputs
 from .objective import PENALISED_OF, Objective
-from .optimizer import MovingAverage, RelativeClip, load_optimizer, make_optimizer
-from .processes import (
-    ShardedHypernetwork,
-    Step,
-    average,
-    count,
-    from_all,
-    rank,
-    replicate,
-    share,
-)
+from .optimizer import MovingAverage, RelativeClip, leave_out_unless, load_optimizer, make_optimizer
+from .processes import ShardedHypernetwork, Step, average, count, from_all, rank, replicate, share
 from .settings import Settings
 from .weights import State
 
@@ -62,6 +53,8 @@ class Learner:
             torch.manual_seed(settings.seed + rank())  # but noise of its own
         self.every = settings.penalty_every or max(1, PENALISED_OF // settings.episodes)
         self.datasets: list[Batch] = []  # of the last step
+        self.late = self.on_gpu  # to wait for every step would leave the device idle until the next one is sent
+        self.taken: Taken | None = None  # the last step, until it is known to be finite
         self.step = 0
         self.sums = torch.zeros(3, device=device)  # since the last call of `means`, and over how many steps
 
@@ -73,6 +66,7 @@ class Learner:
     def advance(self) -> Objective:
         """One step; where its loss or gradient is not finite it raises NotFinite and leaves all weights alone.
 
+        On a GPU this is known a step later: the next call raises it, or `settle`.
         The first eighth of all steps train the base alone; then the head joins, and the penalty grows.
         """
         head_start = self.settings.head_start()
@@ -83,31 +77,42 @@ class Learner:
         for parameter in self.optimizer.param_groups[1]["params"]:
             parameter.requires_grad_(self.step >= head_start)
         self.replicated = self.replicated or replicate(self.terms)
-        self.optimizer.zero_grad(set_to_none=True)
-        passes = [self.backward() for _ in range(self.settings.accumulate)]
+        passes = [self.backward(first=i == 0) for i in range(self.settings.accumulate)]
         total, loss, penalty = torch.stack(passes).mean(0)
         logged = average(torch.stack([loss, self.every * penalty, torch.ones_like(loss)]))
         terms = Objective(total, loss, penalty)
         norms = self.clip.norms(self.optimizer)
-        if not torch.stack([*logged, *norms.values()]).isfinite().all():
-            what = first_fault(self.hypernetwork, self.state, self.datasets, terms)
-            raise NotFinite(f"step {self.step + 1}: {what} is not finite")
+        finite = torch.stack([*logged, *norms.values()]).isfinite().all()
+        self.taken = Taken(finite, self.step, self.datasets, terms)
+        if self.late:
+            leave_out_unless(finite, self.optimizer)
+        else:
+            self.settle()
         self.clip(self.optimizer, norms)
         self.optimizer.step()
         if self.ema:
             self.ema.follow(self.hypernetwork)
         self.step += 1
-        self.sums += logged
+        self.sums += torch.where(finite, logged, 0.0)
         return terms
+
+    def settle(self) -> None:
+        """Waits for the last step, and raises NotFinite if it was stopped."""
+        taken, self.taken = self.taken, None
+        if taken and not taken.finite:
+            self.step = taken.number
+            what = first_fault(self.hypernetwork, self.state, taken.datasets, taken.terms)
+            raise NotFinite(f"step {taken.number + 1}: {what} is not finite")
 
     def calibrate(self) -> None:
         """What comes before the head's first step."""
+        self.settle()
         self.hypernetwork.encoder.calibrate([self.move(self.source.mixture()) for _ in range(64)])
         self.replicated = None
         if self.ema:
             self.ema.steps = 0  # the encoder is a new one
 
-    def backward(self) -> Tensor:
+    def backward(self, first: bool) -> Tensor:
         """Adds the gradient over new datasets to what is there; returns total, loss and penalty."""
         settings = self.settings
         if self.step < settings.head_start():
@@ -118,6 +123,9 @@ class Learner:
         assert self.replicated
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=settings.bf16):
             terms: Objective = self.replicated(*self.datasets, strength=self.strength())
+        if first:
+            self.settle()  # the step before: its gradients are still there, and the device has enough to do
+            self.optimizer.zero_grad(set_to_none=True)
         (terms.total / settings.accumulate).backward()
         return torch.stack([terms.total, terms.loss, terms.penalty]).detach()
 
@@ -179,5 +187,6 @@ class Learner:
             if self.on_gpu and "random_device" in content:
                 torch.cuda.set_rng_state(content["random_device"][rank()].clone(), self.device)
         self.source.generator.set_state(content["random_source"])
+        self.taken = None
         self.step, self.pace, self.sums = content["step"], content["pace"], content["sums"].to(self.device)
         self.replicated = None

@@ -78,6 +78,11 @@ class Log:
         if not self.quiet:
             sys.stderr.write(f"\r\x1b[K{text}\n" if sys.stderr.isatty() else f"{text}\n")
 
+    @property
+    def times_steps(self) -> bool:
+        """Whether `cost` wants further times: of whole steps, the device's part included."""
+        return len(self.times[True]) < TIMED
+
     def cost(self, penalised: bool, seconds: float, every: int) -> None:
         """Says once what the penalty costs, from the last steps without it and the first ones with it."""
         times = self.times[penalised]

@@ -25,7 +25,7 @@ class Settings(NamedTuple):
     seed: int = 0
     bf16: bool = False  # autocast to bfloat16
     compile: bool = False  # what a step computes, by torch.compile
-    penalty_every: int = 0  # steps; 0 for as often as lets one dataset in PENALISED_OF carry the penalty
+    penalty_every: int = 4  # steps, since sampling is long; 0 for as often as lets one dataset in PENALISED_OF carry it
 
     def rate(self, step: int) -> float:
         """By what the learning rates are multiplied in a step."""

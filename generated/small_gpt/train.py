@@ -36,7 +36,7 @@ def main() -> None:
 def parsed() -> argparse.Namespace:
     """Options, with the usual settings or those of --config where they are not given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", help="tokens [n, 32]: .npz, .npy, .pt, .safetensors, .txt, .bin or module:function")
+    parser.add_argument("data", help="tokens [n, 32]: .npz, .npy, .pt, .safetensors, .bin or module:function")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--config", type=Path, metavar="FILE", help="the settings.json of a run, to start from")
     parser.add_argument("--steps", type=int, help="default %(default)s")
@@ -50,7 +50,7 @@ def parsed() -> argparse.Namespace:
         "--penalty-every",
         type=int,
         metavar="STEPS",
-        help="from one penalty to the next, %(default)s: as many as --episodes asks for",
+        help="from one penalty to the next, %(default)s; 0 for as many as --episodes asks for",
     )
     parser.add_argument("--ema", type=float, metavar="DECAY", help="of the parameters' moving average, %(default)s")
     parser.add_argument(

@@ -60,6 +60,8 @@ class Trainer(Learner):
             penalised, start = self.strength() > 0, time.perf_counter()
             try:
                 self.advance()
+                if self.step % checkpoint_every == 0 or self.step == self.settings.steps or log.times_steps:
+                    self.settle()
             except NotFinite as fault:
                 log = self.fall_back(log, str(fault))
                 continue
@@ -92,6 +94,7 @@ class Trainer(Learner):
 
     def save(self) -> None:
         """A checkpoint of now, in `out`. All processes call it, and the first one writes."""
+        self.settle()
         if self.out:
             content = {**self.content(), "seconds": self.seconds}
             if rank() == 0:

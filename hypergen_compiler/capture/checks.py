@@ -27,8 +27,8 @@ SOURCE_WORDS = {
 def check_escapes(tapes: Sequence[Tape], point: EntryPoint, *, allow_frozen: bool = False) -> list[str]:
     """Values that left the graph: refused when they come from weights, warned of when from data or state.
 
-    Returns a sentence for each that is allowed. Raises HG205 for weights and HG204 for random numbers unless
-    `allow_frozen`, and HG204 for state that the entry point changes.
+    Returns a sentence for each that is allowed, as those are that only decide whether an error is raised. Raises HG205
+    for weights and HG204 for random numbers unless `allow_frozen`, and HG204 for state that the entry point changes.
     """
     changing = [escape for tape in tapes for escape in changing_decisions(tape)]
     if changing:
@@ -42,6 +42,10 @@ def check_escapes(tapes: Sequence[Tape], point: EntryPoint, *, allow_frozen: boo
     sentences = []
     for escape in (escape for tape in tapes for escape in tape.escapes):
         place = escape.where or point.origin
+        sources = " and ".join(SOURCE_WORDS[source] for source in sorted(escape.sources))
+        if escape.guard:
+            sentences.append(f"{point.name} checks {sources} at {place}; the package leaves the check out")
+            continue
         if "random" in escape.sources and not allow_frozen:
             raise HyperGenError(
                 "HG204",
@@ -58,7 +62,6 @@ def check_escapes(tapes: Sequence[Tape], point: EntryPoint, *, allow_frozen: boo
                 remedy="A hypernetwork's weights may decide otherwise. Use torch.where or tensor arithmetic, or "
                 "pass allow_frozen=True (`--allow-frozen`) to keep what the model's own weights decide.",
             )
-        sources = " and ".join(SOURCE_WORDS[source] for source in sorted(escape.sources))
         sentences.append(
             f"{point.name} takes a decision from {sources} at {place} (`{escape.call.strip('_')}`); "
             "the package keeps what the example decided"

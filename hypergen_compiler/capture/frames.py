@@ -18,7 +18,16 @@ from torch import nn
 from hypergen_compiler.capture.statements import ELEMENT, RETURNED, statements
 from hypergen_compiler.where import is_foreign, is_ours
 
-__all__ = ["argument_names", "is_reflected", "is_transparent", "location", "naming_frame", "targets", "unpacked_names"]
+__all__ = [
+    "argument_names",
+    "is_guard",
+    "is_reflected",
+    "is_transparent",
+    "location",
+    "naming_frame",
+    "targets",
+    "unpacked_names",
+]
 
 TORCH = os.path.dirname(torch.__file__) + os.sep
 DISTRIBUTIONS = os.path.join(TORCH, "distributions") + os.sep
@@ -109,6 +118,22 @@ def is_reflected(frame: FrameType) -> bool:
     for name in attribute:
         value = getattr(value, "__dict__", {}).get(name)  # a property is not run
     return isinstance(value, int | float)
+
+
+def is_guard(frame: FrameType | None) -> bool:
+    """Whether the frame's current expression only decides if an error is raised, as in an assertion."""
+    while frame is not None and frame.f_code.co_filename in DISPATCHING:
+        frame = frame.f_back
+    guards = statements(frame.f_code).guards if frame else {}
+    if not frame or not guards:
+        return False
+    positions = instruction_positions(frame.f_code)
+    if not positions:
+        return any(first <= frame.f_lineno <= last for first, last, _, _ in guards.values())
+    place = positions[frame.f_lasti // 2]  # the whole statement for its own jump, in some versions of Python
+    first, last, start, end = place
+    inside = ((a, c) <= (first, start) and (last, end) <= (b, d) for a, b, c, d in guards.values())
+    return place in guards or any(inside)
 
 
 def argument_names(frames: list[FrameType], *, is_method: bool) -> dict[int | str, str]:

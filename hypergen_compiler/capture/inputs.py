@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,6 +19,11 @@ from hypergen_compiler.capture.tape import Tape
 from hypergen_compiler.program import Input
 
 __all__ = ["describe_inputs", "find_vocabularies"]
+
+TENSOR = torch.Tensor
+REARRANGED = frozenset(
+    {TENSOR.reshape, TENSOR.view, TENSOR.flatten, TENSOR.transpose, TENSOR.permute, TENSOR.contiguous}
+)
 
 
 def describe_inputs(model: nn.Module, point: EntryPoint, sizes: Sequence[int], tape: Tape) -> tuple[Input, ...]:
@@ -69,12 +75,31 @@ def distinct(names: list[str]) -> list[str]:
 
 
 def find_vocabularies(inputs: Sequence[Input], graph: torch.fx.Graph) -> tuple[Input, ...]:
-    """Gives integer inputs that an embedding reads directly the number of its rows."""
+    """Gives integer inputs that an embedding reads the number of its rows."""
     result = []
     for item, node in zip(inputs, graph.find_nodes(op="placeholder"), strict=True):
-        rows = next((rows_of(user, node) for user in node.users if rows_of(user, node)), None)
-        result.append(Input(item.name, item.shape, item.dtype, item.low, item.high, rows, item.value) if rows else item)
+        rows = vocabulary(node)
+        result.append(replace(item, vocabulary=rows) if rows else item)
     return tuple(result)
+
+
+def vocabulary(node: torch.fx.Node) -> int | None:
+    """Below what the values of an input lie: the rows of the embedding that reads all of it, or reads a part of it if a
+    cross-entropy expects as many classes there. A part alone says nothing of the rest, which may hold a further token.
+    """
+    whole = reached(node, REARRANGED)
+    rows = next(filter(None, (rows_of(user, read) for read in whole for user in read.users)), None)
+    if rows:
+        return rows
+    parts = reached(node, {*REARRANGED, TENSOR.__getitem__})
+    classes = {classes_of(user, read) for read in parts for user in read.users} - {None}
+    return next((rows for read in parts for user in read.users if (rows := rows_of(user, read)) in classes), None)
+
+
+def reached(node: torch.fx.Node, calls: Collection[Any]) -> list[torch.fx.Node]:
+    """A node, and what `calls` make of it."""
+    further = [user for user in node.users if user.target in calls and user.args[:1] == (node,)]
+    return [node, *(found for user in further for found in reached(user, calls))]
 
 
 def rows_of(user: torch.fx.Node, node: torch.fx.Node) -> int | None:
@@ -82,3 +107,10 @@ def rows_of(user: torch.fx.Node, node: torch.fx.Node) -> int | None:
         return None
     weight = user.args[1] if len(user.args) > 1 else user.kwargs.get("weight")
     return weight.meta["shape"][0] if isinstance(weight, torch.fx.Node) else None
+
+
+def classes_of(user: torch.fx.Node, node: torch.fx.Node) -> int | None:
+    if user.target is not F.cross_entropy or user.args[1:2] != (node,):
+        return None
+    logits = user.args[0]
+    return logits.meta["shape"][1] if isinstance(logits, torch.fx.Node) else None

@@ -7,7 +7,7 @@ from torch import nn
 
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.recorder import Recorder
-from hypergen_compiler.capture.tape import Ref, same_values
+from hypergen_compiler.capture.tape import Call, Ref, Tape, same_values
 from hypergen_compiler.errors import HyperGenError
 
 __all__ = ["Held", "check_leftovers"]
@@ -28,11 +28,15 @@ class Held:
 
 
 def check_leftovers(held: Held, recorder: Recorder, point: EntryPoint) -> None:
-    """Raises HG204 for state that is kept outside of buffers, and for parameters and buffers that are replaced."""
+    """Raises HG204 for state that is kept outside of buffers, for parameters that are written into, and for parameters
+    and buffers that are replaced."""
     tape, model = recorder.tape, held.model
     for name, parameter in model.named_parameters():
         if held.registered.get(name, parameter) is not parameter:
-            raise refusal(point, f"replaces the parameter {name}", "Write into it instead, or make it a buffer.")
+            raise refusal(point, f"replaces the parameter {name}", "Make it a buffer and write into that.")
+        if written := first_write(tape, recorder.refs.get(id(parameter))):
+            remedy = "Weights come from the hypernetwork: make it a buffer, or leave it as it is."
+            raise refusal(point, f"changes the parameter {name} in place", remedy, written.where)
     for name, buffer in model.named_buffers():
         old = held.registered.get(name, buffer)
         if old.shape != buffer.shape or old.dtype != buffer.dtype:
@@ -42,7 +46,7 @@ def check_leftovers(held: Held, recorder: Recorder, point: EntryPoint) -> None:
         ref = recorder.refs.get(id(tensor), Ref("unread", 0))
         if ref.kind != "constant":
             continue
-        written = next((call for call in tape.calls if tape.storages[ref] in call.writes), None)
+        written = first_write(tape, ref)
         now = getattr(model.get_submodule(path), name, tensor)
         replaced = now is not tensor and not (isinstance(now, torch.Tensor) and same_values(now, tensor))
         if written is not None or replaced:
@@ -50,6 +54,11 @@ def check_leftovers(held: Held, recorder: Recorder, point: EntryPoint) -> None:
             remedy = f"Make it a buffer: self.register_buffer({name!r}, ...)."
             where = written.where if written is not None else tape.constant_places[ref]
             raise refusal(point, f"changes {full}, a tensor that is no buffer, and reads it", remedy, where)
+
+
+def first_write(tape: Tape, ref: Ref | None) -> Call | None:
+    """The first call that writes into a tensor's memory."""
+    return next((call for call in tape.calls if ref in tape.storages and tape.storages[ref] in call.writes), None)
 
 
 def refusal(point: EntryPoint, what: str, remedy: str, where: str | None = None) -> HyperGenError:

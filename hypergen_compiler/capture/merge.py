@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any, NoReturn
 
+from hypergen_compiler.capture.numbers import Mismatch, dimension, extend_number, follow
 from hypergen_compiler.capture.tape import Call, Ref, Tape, same_values
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.program import Affine, Container, Extent, Ratio
+from hypergen_compiler.program import Affine, Container, Curve, Extent
 
-__all__ = ["follow", "merge_batches", "merge_outputs", "merge_sizes"]
-
-
-class Mismatch(Exception):
-    """Values of several runs that no rule explains."""
+__all__ = ["merge_batches", "merge_outputs", "merge_sizes"]
 
 
 def merge_batches(tapes: Sequence[Tape], sizes: Sequence[int], entry: str) -> Tape:
-    """The first tape, with every number that differs between the runs as an `Affine` or a `Ratio` of the batch size.
+    """The first tape, with every number that differs between the runs as an `Affine` or a `Curve` of the batch size.
 
     Raises HG203 for a number that follows the batch in another way and HG204 where the runs differ otherwise.
     """
@@ -106,7 +102,7 @@ def merge_sizes(usual: Tape, others: Sequence[Tape], points: Sequence[tuple[int,
 
 def extend(merged: Any, others: Sequence[Any], points: Sequence[tuple[int, int]]) -> Any:
     """A structure merged over batch sizes with the same structure from runs at other sizes; raises Mismatch."""
-    if isinstance(merged, Affine | Extent | Ratio) or type(merged) is int:
+    if isinstance(merged, Affine | Curve | Extent) or type(merged) is int:
         return extend_number(merged, others, points)
     if isinstance(merged, slice):
         parts = ("start", "stop", "step")
@@ -122,61 +118,6 @@ def extend(merged: Any, others: Sequence[Any], points: Sequence[tuple[int, int]]
         return {key: extend(item, [other[key] for other in others], points) for key, item in merged.items()}
     follow([merged, *others], [n for n, _ in points])
     return merged
-
-
-def extend_number(merged: Any, others: Sequence[Any], points: Sequence[tuple[int, int]]) -> Any:
-    at_usual = [at(merged, n) for n, _ in points]
-    if all(type(o) is type(v) and abs(o - v) <= 1e-12 * abs(v) for o, v in zip(others, at_usual[1:], strict=True)):
-        return merged
-    if isinstance(merged, Ratio | Extent) or any(type(other) is not int for other in others):
-        raise Mismatch([merged, *others])
-    values = [at_usual[0], *others]
-    for form in (form for form in FORMS if len(form) < len(points)):  # as many runs as powers would fit anything
-        extent = fitted(form, values, points)
-        if extent is not None and (not isinstance(merged, int) or all(i == 0 for (i, _), _ in extent.terms)):
-            return extent
-    raise Mismatch([merged, *others])
-
-
-def at(merged: Any, n: int) -> Any:
-    if isinstance(merged, Extent):
-        return int(merged.at(n, 1))
-    return merged.at(n) if isinstance(merged, Affine | Ratio) else merged
-
-
-POWERS_OF_THE_BATCH = (((2, 0),), ((2, 0), (1, 0)))  # pairs of items, with themselves or without
-# Powers of (n, s) that a number may be made of, the simplest first.
-FORMS = (
-    ((0, 1),),
-    ((0, 1), (0, 0)),
-    ((1, 1),),
-    ((0, 2),),
-    ((1, 2),),
-    ((1, 1), (1, 0)),
-    ((0, 2), (0, 1), (0, 0)),
-)
-
-
-def fitted(form: Sequence[tuple[int, int]], values: Sequence[int], points: Sequence[tuple[int, int]]) -> Extent | None:
-    """The one combination of the form's powers that gives all values, or None."""
-    rows = [
-        [Fraction(n**i * s**j) for i, j in form] + [Fraction(value)]
-        for (n, s), value in zip(points, values, strict=True)
-    ]
-    width = len(form)
-    for column in range(width):
-        pivot = next((r for r in range(column, len(rows)) if rows[r][column]), None)
-        if pivot is None:
-            return None
-        rows[column], rows[pivot] = rows[pivot], rows[column]
-        rows[column] = [entry / rows[column][column] for entry in rows[column]]
-        for r in range(len(rows)):
-            if r != column and rows[r][column]:
-                rows[r] = [a - rows[r][column] * b for a, b in zip(rows[r], rows[column], strict=True)]
-    if any(row[-1] for row in rows[width:]):
-        return None
-    terms = tuple((power, rows[k][-1]) for k, power in enumerate(form) if rows[k][-1])
-    return Extent(terms, values[0])
 
 
 def refuse(mismatch: Mismatch, call: Call, entry: str) -> NoReturn:
@@ -219,43 +160,3 @@ def unify(values: Sequence[Any], sizes: Sequence[int]) -> Any:
             raise Mismatch(values)
         return {key: unify([value[key] for value in values], sizes) for key in first}
     return follow(values, sizes)
-
-
-def follow(values: Sequence[Any], sizes: Sequence[int]) -> Any:
-    """One plain value: constant over the runs, or a function of the batch size; raises Mismatch."""
-    first = values[0]
-    if all(type(value) is type(first) and equal(value, first) for value in values):
-        return first
-    if all(type(value) is int for value in values):
-        slope, left = divmod(values[0] - values[1], sizes[0] - sizes[1])
-        line = Affine(slope, values[0] - slope * sizes[0])
-        if left == 0 and all(line.at(size) == value for size, value in zip(sizes, values, strict=True)):
-            return line
-        for form in POWERS_OF_THE_BATCH:
-            extent = fitted(form, values, [(size, 1) for size in sizes])
-            if extent is not None:
-                return extent
-    if all(type(value) is float for value in values):
-        ratio = Ratio(values[0] * sizes[0])
-        if all(abs(ratio.at(size) - value) <= 1e-12 * abs(value) for size, value in zip(sizes, values, strict=True)):
-            return ratio
-    if not isinstance(first, int | float | complex | str) and all(type(value) is type(first) for value in values):
-        return first  # a generator, a module: the same kind of object in every run
-    raise Mismatch(values)
-
-
-def dimension(values: Sequence[int], sizes: Sequence[int]) -> int | Affine:
-    try:
-        found = follow(values, sizes)
-    except Mismatch:
-        return values[0]
-    return values[0] if isinstance(found, Extent) else found
-
-
-def equal(one: Any, other: Any) -> bool:
-    if one is other or (isinstance(one, float) and one != one and other != other):
-        return True
-    try:
-        return bool(one == other)
-    except (RuntimeError, ValueError, TypeError):
-        return False

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode, resolve_name
-from torch.utils.checkpoint import CheckpointFunction
 
 from hypergen_compiler.capture import frames
+from hypergen_compiler.capture.autograd import whole_autograd_functions
 from hypergen_compiler.capture.fake import RANDOM_WITHOUT_VALUES
 from hypergen_compiler.capture.steps import current_iteration, shortened
 from hypergen_compiler.capture.tape import Call, Escape, Ref, Scope, Tape, Written, fill, references, tensors
@@ -33,9 +33,12 @@ ESCAPES = frozenset(
 )
 UNCOUNTED = frozenset({"batch_norm", "instance_norm"})  # these update running statistics, and no version tells of it
 REFLECTED = frozenset({"Tensor.add", "Tensor.mul"})  # recorded alike for `x + 1` and `1 + x`
+OF_ARRAYS = frozenset({"torch.tensor", "torch.as_tensor", "torch.asarray"})
 SHAPE_ONLY = frozenset(
     "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full".split()
 )
+# What gives a view of what lies in order in memory, and a copy of anything else.
+PERHAPS_VIEWS = frozenset({"contiguous", "reshape", "reshape_as", "flatten", "ravel"})
 
 
 def qualified_name(function: Callable[..., Any]) -> str:
@@ -69,6 +72,7 @@ class Recorder(TorchFunctionMode):
         self.alive: list[Any] = []
         self.sources: dict[Ref, frozenset[Ref]] = {}
         self.written_sources: dict[int, frozenset[Ref]] = {}
+        self.joined: dict[int, int] = {}
         self.generator: torch.Tensor | None = None
         self.autocast = torch.is_autocast_enabled("cpu")
         self.scopes: dict[int, Scope] = {}
@@ -85,7 +89,7 @@ class Recorder(TorchFunctionMode):
         self.refs[id(tensor)] = ref
         self.alive.append(tensor)  # ids and storages stay unique only while their owners live
         self.tape.shapes[ref], self.tape.dtypes[ref] = tuple(tensor.shape), tensor.dtype
-        self.tape.storages[ref] = storage_of(tensor)
+        self.tape.storages[ref] = self.memory_of(tensor)
         if ref.kind != "value":
             self.sources[ref] = frozenset((ref,))
         return ref
@@ -95,7 +99,7 @@ class Recorder(TorchFunctionMode):
             if id(value) not in self.refs:
                 ref = Ref("constant", len(self.tape.constants))
                 known = {storage for other, storage in self.tape.storages.items() if other.kind != "constant"}
-                if storage_of(value) in known:
+                if self.memory_of(value) in known:
                     self.tape.aliases.add(ref)
                 self.see(value, ref)
                 self.tape.constants[ref] = value.detach().clone()
@@ -130,6 +134,8 @@ class Recorder(TorchFunctionMode):
         """Makes a call and writes it down; `frame` is what called it."""
         name, where = qualified_name(function), frames.location(frame)
         used = tensors((args, kwargs))
+        if name in OF_ARRAYS and not used and isinstance(args[0] if args else None, np.ndarray):
+            return function(*args, **kwargs)  # a constant, like what torch.from_numpy gives
         refuse_unseen(name, used, where, autocast=self.autocast)
         call = Call(
             function,
@@ -151,8 +157,21 @@ class Recorder(TorchFunctionMode):
         call.random = short in RANDOM_WITHOUT_VALUES if self.fake else not torch.equal(generator, self.generator)
         call.writes = self.written_storages(call, used, versions) | self.updated_storages(used, values)
         call.out = fill(output, self.result)
+        if short in PERHAPS_VIEWS:
+            self.join_memory(used[0], output)
         self.note(call, short, frame)
         return output
+
+    def join_memory(self, source: torch.Tensor, made: torch.Tensor) -> None:
+        """Takes a copy for a view where a batch of one would give a view: a single row has no gap to the next."""
+        memory = self.memory_of(source)
+        if source.dim() and source[:1].is_contiguous() and self.memory_of(made) != memory:
+            self.joined[storage_of(made)] = self.tape.storages[self.refs[id(made)]] = memory
+
+    def memory_of(self, tensor: torch.Tensor) -> int:
+        """Its storage, or that of which it may be a view."""
+        storage = storage_of(tensor)
+        return self.joined.get(storage, storage)
 
     def written_storages(self, call: Call, used: list[torch.Tensor], versions: list[int]) -> frozenset[int]:
         name = call.name.rpartition(".")[2]
@@ -178,7 +197,7 @@ class Recorder(TorchFunctionMode):
             if short in ESCAPES and sources and "distributions" not in frame.f_code.co_filename:
                 kinds = frozenset(source.kind for source in sources)
                 buffers = frozenset(source for source in sources if source.kind == "buffer")
-                self.tape.escapes.append(Escape(kinds, buffers, short, call.where))
+                self.tape.escapes.append(Escape(kinds, buffers, short, call.where, frames.is_guard(frame)))
             return
         if call.name.rpartition(".")[2] in SHAPE_ONLY:
             sources = frozenset()
@@ -301,45 +320,6 @@ def run(recorder: Recorder, call: Callable[..., Any], module: nn.Module, inputs:
             return call(module, *inputs)
         finally:
             sys.setprofile(before if callable(before) else None)  # a C profiler cannot be put back
-
-
-@contextmanager
-def whole_autograd_functions():
-    """Lets `autograd.Function.apply` be seen as one call, so that its own backward survives."""
-    original = torch.autograd.Function.__dict__["apply"]
-
-    def apply(cls, *args, **kwargs):
-        if cls is CheckpointFunction:  # only computes its function again in the backward pass
-            call, _, *inputs = args
-            return call(*inputs)
-        function = applied(cls, original)
-        present = tensors((args, kwargs))
-        if not present:
-            return function(*args, **kwargs)
-        return torch.overrides.handle_torch_function(function, present, *args, **kwargs)
-
-    torch.autograd.Function.apply = classmethod(apply)
-    try:
-        yield
-    finally:
-        torch.autograd.Function.apply = original
-
-
-APPLIED: dict[type, Callable[..., Any]] = {}
-
-
-def applied(cls: type, original: Any) -> Callable[..., Any]:
-    """The `apply` of one autograd function, the same object each time."""
-    if cls not in APPLIED:
-
-        def function(*args, **kwargs):
-            return original.__get__(None, cls)(*args, **kwargs)  # a method of Python or, in later torch, of C
-
-        function.__name__ = function.__qualname__ = cls.__name__
-        function.__module__ = cls.__module__
-        function.autograd_function = cls
-        APPLIED[cls] = function
-    return APPLIED[cls]
 
 
 def spread_size(short: str, args: Any) -> tuple[Any, ...]:

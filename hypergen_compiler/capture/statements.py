@@ -23,7 +23,8 @@ class Statements(NamedTuple):
 
     `operands`: the names of a call's or an operation's arguments, by position or keyword; `left`: the variable, or the
     variable and its attribute, on the left of an operation; `unpacked`: the names that a variable is taken apart into;
-    `copied`: a second name that a variable gets; `elements`: what loops call the elements of a list.
+    `copied`: a second name that a variable gets; `elements`: what loops call the elements of a list; `guards`:
+    assertions, and decisions that have a branch which only raises, with their tests.
     """
 
     targets: dict[Span, Any]
@@ -33,6 +34,7 @@ class Statements(NamedTuple):
     copied: dict[str, str]
     elements: dict[str, str]
     unpacked: dict[str, list[Any]]
+    guards: dict[Span, Span]
 
 
 def statements(code: CodeType) -> Statements:
@@ -78,6 +80,7 @@ def syntax_tree(source: str) -> ast.Module | None:
 def read(tree: ast.Module) -> Statements:
     found: dict[Span, Any] = {}
     reflected, operands, left, copied, elements, unpacked = [], {}, {}, {}, {}, {}
+    guards: dict[Span, Span] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
             assign(found, node.value, names_of(node.targets[0]))
@@ -106,7 +109,13 @@ def read(tree: ast.Module) -> Statements:
                 reflected.append(span(node))
         elif isinstance(node, ast.Call):
             operands[span(node)] = named(arguments(node))
-    return Statements(found, frozenset(reflected), operands, left, copied, elements, unpacked)
+        elif isinstance(node, ast.Assert) or (isinstance(node, ast.If) and (raises(node.body) or raises(node.orelse))):
+            guards[span(node)] = span(node.test)
+    return Statements(found, frozenset(reflected), operands, left, copied, elements, unpacked, guards)
+
+
+def raises(branch: list[ast.stmt]) -> bool:
+    return bool(branch) and isinstance(branch[-1], ast.Raise)
 
 
 def name_elements(found: dict[str, str], source: ast.expr, target: ast.expr) -> None:

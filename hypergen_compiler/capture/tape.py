@@ -118,12 +118,16 @@ class Tape:
 
 
 class Escape(NamedTuple):
-    """A value that left the graph, such as by `.item()`: what it was computed from, by which call, and where."""
+    """A value that left the graph, such as by `.item()`: what it was computed from, by which call, and where.
+
+    A `guard` decides nothing but whether an error is raised.
+    """
 
     sources: frozenset[str]
     buffers: frozenset[Ref]
     call: str
     where: str | None
+    guard: bool = False
 
 
 def fill(structure: Any, leaf: Callable[[Any], Any]) -> Any:

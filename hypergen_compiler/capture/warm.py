@@ -79,7 +79,7 @@ def changing_decisions(tape: Tape) -> list[Escape]:
     """The escapes that come from buffers which the run writes: another call would decide otherwise."""
     written = frozenset().union(*(call.writes for call in tape.calls)) if tape.calls else frozenset()
     changed = {ref for ref, storage in tape.storages.items() if ref.kind == "buffer" and storage in written}
-    return [escape for escape in tape.escapes if escape.buffers & changed]
+    return [escape for escape in tape.escapes if escape.buffers & changed and not escape.guard]
 
 
 def all_tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ __all__ = [
     "item_kind",
     "loss_arguments",
     "reads_pictures",
+    "reads_text",
     "shape_text",
     "size_tuple",
     "sized",
@@ -107,10 +108,17 @@ def token_bytes(plan: Plan) -> int | None:
     return None if rows is None else next(size for size in (1, 2, 4) if rows <= 256**size)
 
 
+def reads_text(plan: Plan) -> bool:
+    """Whether tokens may be the bytes of a text: ASCII, or any."""
+    rows = next((part.rows for part in plan.encoder if part.kind == "tokens" and len(part.shape) == 1), 0)
+    return 128 <= rows <= 256
+
+
 def source_kinds(plan: Plan) -> Code:
     """What data can be read from, in words."""
     kinds = [".npz", ".npy", ".pt", ".safetensors"]
-    kinds += {None: [], 1: [".txt", ".bin"]}.get(token_bytes(plan), [".bin"])
+    kinds += [".txt"] if reads_text(plan) else []
+    kinds += [] if token_bytes(plan) is None else [".bin"]
     kinds += ["a folder of pictures"] if reads_pictures(plan) else []
     return Code(f"{', '.join(kinds)} or module:function")
 

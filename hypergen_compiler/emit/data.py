@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypergen_compiler.emit.batches import is_grouped, is_picture, reads_pictures, source_kinds, token_bytes
+from hypergen_compiler.emit.batches import is_grouped, is_picture, reads_pictures, reads_text, source_kinds, token_bytes
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.literals import literal
 from hypergen_compiler.emit.names import identifier
@@ -41,6 +41,7 @@ def sources(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         header=header(program),
         kinds=source_kinds(plan),
         token_bytes=token_bytes(plan),
+        text=reads_text(plan),
         pictures=reads_pictures(plan),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.fx
 
 from hypergen_compiler.capture.recorded_calls import arguments
-from hypergen_compiler.emit.batches import batch_names, content, is_picture, loss_arguments, reads_pictures
+from hypergen_compiler.emit.batches import batch_names, content, is_picture, loss_arguments, reads_pictures, reads_text
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.objective import unpacked
@@ -21,7 +21,7 @@ BATCH_NORM = "torch.nn.functional.batch_norm"
 
 def export(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     """The command that turns a run and a dataset into a state_dict."""
-    picture = is_picture(program, plan)
+    picture, text = is_picture(program, plan), reads_text(plan) and program.sample is not None
     return render(
         "export.py.j2",
         model=prose(program.model),
@@ -31,7 +31,8 @@ def export(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         critic=program.critic is not None,
         sampler=program.sample is not None,
         picture=picture,
-        sample_kinds=Code("a .png or .npz" if picture else "an .npz"),
+        text=text,
+        sample_kinds=Code("a .png or .npz" if picture else "a .txt or .npz" if text else "an .npz"),
         batch_norm=has_running_statistics(program),
     )
 

@@ -23,7 +23,7 @@ from hypergen_compiler.fold.parameters import CREATING
 from hypergen_compiler.ops import ATOM, Expression, Invocation, parenthesized, print_call
 from hypergen_compiler.ops.expression import UNKNOWN, literal_expression
 from hypergen_compiler.ops.layers import print_rewritten
-from hypergen_compiler.program import Affine, Choice, Extent, Program, Ratio
+from hypergen_compiler.program import Affine, Choice, Curve, Extent, Program
 
 __all__ = ["Expressions"]
 
@@ -127,7 +127,7 @@ class Expressions:
 
     def argument(self, value: Any, leaves: Iterator[Expression]) -> Expression:
         """An argument as text; tensors and numbers come from `leaves`, in order."""
-        if isinstance(value, torch.fx.Node | Affine | Extent | Ratio | Choice) or is_number(value):
+        if isinstance(value, torch.fx.Node | Affine | Curve | Extent | Choice) or is_number(value):
             return next(leaves)
         if isinstance(value, slice):
             parts = [self.argument(part, leaves) for part in (value.start, value.stop, value.step)]

@@ -13,7 +13,7 @@ from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import hypernetwork
 from hypergen_compiler.emit.layers import layers
 from hypergen_compiler.emit.model import model, model_lines
-from hypergen_compiler.emit.objective import objective
+from hypergen_compiler.emit.objective import chains, objective
 from hypergen_compiler.emit.package_tests import package_tests
 from hypergen_compiler.emit.processes import processes
 from hypergen_compiler.emit.text import Code, prose, render
@@ -60,6 +60,7 @@ TRAINING_FILES = {
         "optimizer.py": optimizer,
         "faults.py": faults,
         "processes.py": processes,
+        "chains.py": chains,
     },
     "what a run leaves": {
         "checkpoint.py": checkpoint,

@@ -51,9 +51,9 @@ def print_function(
     for _ in range(LONGEST_REPAIR):
         printer = Printer(function, program, records, Flow(function, plan, own_line), taken)
         printed = printer.print()
-        if printer.too_long is None:
+        if not printer.too_long:
             break
-        own_line.add(printer.too_long)
+        own_line |= printer.too_long
     return printed
 
 
@@ -70,7 +70,7 @@ class Printer:
         self.expressions = Expressions(program, records, flow, self.locals, self.size_name)
         self.lines: list[str] = []
         self.origins: dict[int, tuple[str, ...]] = {}
-        self.too_long: int | None = None
+        self.too_long: set[int] = set()
 
     def print(self) -> PrintedFunction:
         context: tuple[str, ...] = ()
@@ -173,7 +173,7 @@ class Printer:
             text = expression.text
         else:
             text = f"{targets} = {expression.text}"
-        if len(text) + indent > WIDTH and self.too_long is None:
+        if len(text) + indent > WIDTH and not self.too_long:
             self.too_long = self.half(position, text)
         return text
 
@@ -182,11 +182,12 @@ class Printer:
         found = [line for p in sorted(self.flow.tree[position]) for line in lines_of(self.region, self.flow.body[p])]
         return tuple(dict.fromkeys(found))
 
-    def half(self, position: int, text: str) -> int | None:
+    def half(self, position: int, text: str) -> set[int]:
         """The nested value that, with a statement of its own, leaves the longer of the two shortest."""
         nested = self.flow.tree[position] - {position}
         lengths = {inner: len(self.expressions.expression(inner).text) for inner in nested}
-        return min(nested, key=lambda inner: (max(lengths[inner], len(text) - lengths[inner]), inner), default=None)
+        longer = {inner: max(length, len(text) - length) for inner, length in lengths.items()}
+        return {min(nested, key=lambda inner: (longer[inner], inner))} if nested else set()
 
     def targets(self, item: Any) -> str | None:
         names = self.locals.names
@@ -223,8 +224,8 @@ class Printer:
     def append_return(self, text: str) -> None:
         if AFTER in self.flow.tree:
             self.origins[len(self.lines)] = self.origins_of(AFTER)
-            if len(text) + 11 > WIDTH and self.too_long is None:
-                self.too_long = self.half(AFTER, text)
+            if len(text) + 11 > WIDTH and not self.too_long:
+                self.too_long = {p for node, p in self.flow.inlined.items() if self.flow.uses[node] == [(AFTER, None)]}
         self.lines.append(f"return {text}")
 
     def returned(self, leaf: Any) -> str:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 
 from hypergen_compiler.checker import check_functions, require
 from hypergen_compiler.emit.function import PrintedFunction, print_function
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.names import Namespace, identifier, snake
-from hypergen_compiler.emit.outputs import container_names, field_names
+from hypergen_compiler.emit.outputs import container_names, container_texts, output_type
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.emit.signatures import function_text
 from hypergen_compiler.emit.text import Code, prose, render
-from hypergen_compiler.fold import Folded, fold
+from hypergen_compiler.fold import Folded, FoldedEntry, fold
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.ops.custom import autograd_classes
 from hypergen_compiler.plan.together import Together, rewritten
-from hypergen_compiler.program import Program
+from hypergen_compiler.program import Container, Program
 
 __all__ = ["model", "model_lines", "name_functions"]
 
@@ -48,16 +49,14 @@ def model(
 def model_text(program: Program, records: dict[str, Records], modules: set[str], gained: Collection[str] = ()) -> str:
     folded, printed = printed_functions(program, records, modules)
     copied = copied_classes(program)
-    texts = [function_text(function, gained, records) for function in printed]
-    for entry in folded.entries:
-        if entry.evaluation is not None:
-            texts.append(branching_text(entry))
-    classes = list(copied.values())
-    classes += [container_text(name, container) for container, name in container_names(program).items()]
-    body = "\n\n\n".join([*classes, *texts])
+    containers = container_names(program)
+    texts = [function_text(function, gained, records, containers) for function in printed]
+    texts += [branching_text(entry, containers) for entry in folded.entries if entry.evaluation is not None]
+    body = "\n\n\n".join([*copied.values(), *container_texts(program), *texts])
     used = [record.name for tree in records.values() for record in tree.classes if uses(body, record.name)]
-    lines = {"math.": "import math", "(NamedTuple)": "from typing import Any, NamedTuple"}
-    standard = [line for sign, line in lines.items() if sign in body]
+    typing = [name for name in ("Any", "NamedTuple") if re.search(rf"\b{name}\b", body)]
+    standard = ["import math"] if "math." in body else []
+    standard += [f"from typing import {', '.join(typing)}"] if typing else []
     others = [name for name, sign in (("CONSTANTS", "CONSTANTS["), ("Gained", "| Gained")) if sign in body]
     return render(
         "model.py.j2",
@@ -133,7 +132,7 @@ def name_functions(
         function.name = names.claim(base, "function")
 
 
-def branching_text(entry) -> str:
+def branching_text(entry: FoldedEntry, containers: Mapping[Container, Code]) -> str:
     """The entry point whose two modes are two programs."""
     inputs = [identifier(item.name, "x") for item in entry.entry.inputs]
     plain = ", ".join(["w", "state", *inputs])
@@ -141,9 +140,11 @@ def branching_text(entry) -> str:
         ["w: Weights", "state: State", *(f"{name}: int" if name == "n" else f"{name}: Tensor" for name in inputs)]
     )
     name = identifier(entry.entry.name, "entry")
+    outputs = (entry.entry.output, entry.entry.evaluation and entry.entry.evaluation.output)
+    result = " | ".join(dict.fromkeys(output_type(output, containers) for output in outputs))
     return "\n".join(
         [
-            f"def {name}({declared}, training: bool = False):",
+            f"def {name}({declared}, training: bool = False) -> {result}:",
             f'    """Training and evaluation are different programs.  ({prose(entry.entry.origin)})"""',
             "    if training:",
             f"        return {entry.function.name}({plain}, training)",
@@ -151,7 +152,3 @@ def branching_text(entry) -> str:
         ]
     )
 
-
-def container_text(name: str, container) -> str:
-    fields = "\n".join(f"    {field}: Any" for field in field_names(container))
-    return f'class {name}(NamedTuple):\n    """The fields of {prose(container.name)}."""\n\n{fields or "    pass"}'

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hypergen_compiler.emit.formulas import PRODUCT, formula
 from hypergen_compiler.emit.literals import literal
 from hypergen_compiler.ops import ATOM, Expression
 from hypergen_compiler.ops.expression import UNARY, literal_expression
-from hypergen_compiler.program import Affine, Choice, Extent, Ratio
+from hypergen_compiler.program import Affine, Choice, Curve, Extent
 
 __all__ = ["extent_expression", "number_expression", "progression_expression"]
 
@@ -22,8 +23,8 @@ def number_expression(value: Any, size_name: str) -> Expression:
         return Expression(text, ATOM if value.slope == 1 else 12)
     if isinstance(value, Extent):
         return extent_expression(value, size_name)
-    if isinstance(value, Ratio):
-        return Expression(f"{literal(value.numerator)} / n", 12)
+    if isinstance(value, Curve):
+        return curve_expression(value)
     if isinstance(value, Choice):
         if value == Choice(True, False):
             return Expression("training")
@@ -38,6 +39,37 @@ def number_expression(value: Any, size_name: str) -> Expression:
         return Expression(text, precedence, value)
     inner = text if precedence > UNARY or precedence == PRODUCT else f"({text})"
     return Expression(f"-{inner}", min(precedence, UNARY), value)
+
+
+def curve_expression(curve: Curve) -> Expression:
+    """`n / 10`, `0.5 / n`, `math.log(60000 * n)`, `1 / (n - 1) - 0.001`."""
+    term, scale = curve.term, abs(curve.scale)
+    inside = math.copysign(1, curve.scale) * curve.offset
+    factor = round(math.exp(inside)) if term == "math.log(n)" and scale == 1 and 0 < inside < 50 else 0
+    if factor and math.isclose(math.log(factor), inside, rel_tol=1e-12):
+        text = f"math.log({factor} * n)"
+        return Expression(text, ATOM) if curve.scale > 0 else Expression(f"-{text}", UNARY)
+    inner = f"({term})" if "-" in term or (curve.inverse and " " in term) else term
+    divisor = round(1 / scale) if 0 < scale < 1 else 0
+    if curve.inverse:
+        text = f"{whole(scale)} / {inner}"
+    elif divisor and 1 / divisor == scale:
+        text = f"{inner} / {divisor}"
+    elif scale == 1:
+        text = term if term.startswith("math.") else f"float({term})"
+    else:
+        text = f"{literal(scale)} * {inner}"
+    if curve.scale < 0 < curve.offset:
+        return Expression(f"{whole(curve.offset)} - {text}", 11)
+    text = f"-{text}" if curve.scale < 0 else text
+    if not curve.offset:
+        return Expression(text, PRODUCT if " " in text else UNARY if curve.scale < 0 else ATOM)
+    return Expression(f"{text} {'+' if curve.offset > 0 else '-'} {whole(abs(curve.offset))}", 11)
+
+
+def whole(value: float) -> str:
+    """A float as the integer that it is, beside a division that makes a float of it anyway."""
+    return str(int(value)) if value.is_integer() and value < 10**6 else literal(value)
 
 
 def extent_expression(extent: Extent, size: str) -> Expression:

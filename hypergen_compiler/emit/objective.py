@@ -15,7 +15,7 @@ from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import SYNTHETIC, Plan
 from hypergen_compiler.program import Affine, Container, Entry, Program
 
-__all__ = ["drawn", "objective", "samples_from_statistics", "unpacked"]
+__all__ = ["chains", "drawn", "has_chains", "objective", "samples_from_statistics", "unpacked"]
 
 
 def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
@@ -36,7 +36,8 @@ def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         sample=identifier(program.sample) if sampler else None,
         penalty=Code(f"penalties/{plan.penalty}.py.j2") if penalised else None,
         synthetic=SYNTHETIC.get(plan.penalty),
-        pairs=plan.penalty in ("unbiased", "lagrangian"),
+        pairs=plan.penalty in ("unbiased", "lagrangian", "chains"),
+        chains=has_chains(program, plan),
         ascent=plan.penalty == "lagrangian",
         average=plan.penalty == "mean" and weights and TEMPLATES[plan.head] in LINEAR,
         mean=not weights,
@@ -59,6 +60,18 @@ def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         arguments=loss_arguments(program, names),
         per_item=program.entry(program.loss).shapes[:1] != ((),),
     )
+
+
+def chains(program: Program, layout: ParameterLayout, plan: Plan) -> str | None:
+    """What keeps the chains of self-consumed datasets, where the penalty follows some."""
+    if not has_chains(program, plan):
+        return None
+    return render("chains.py.j2", model=prose(program.model), header=header(program))
+
+
+def has_chains(program: Program, plan: Plan) -> bool:
+    """Whether the penalty follows chains of self-consumed datasets."""
+    return is_penalised(program, plan) and plan.penalty == "chains"
 
 
 def samples_from_statistics(program: Program) -> bool:

@@ -6,13 +6,15 @@ import keyword
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import torch.fx
+
 from hypergen_compiler.emit.literals import literal
 from hypergen_compiler.emit.names import Namespace, identifier
 from hypergen_compiler.emit.records import one_of
-from hypergen_compiler.emit.text import Code
-from hypergen_compiler.program import Container, Program
+from hypergen_compiler.emit.text import Code, prose
+from hypergen_compiler.program import Affine, Container, Extent, Program
 
-__all__ = ["container_names", "field_names", "returned_expression"]
+__all__ = ["container_names", "container_texts", "output_type", "returned_expression"]
 
 # What else has a name in model.py, parameters of functions included.
 TAKEN = frozenset("Weights State NamedTuple Any Gained CONSTANTS layers training n device size length side".split())
@@ -41,6 +43,52 @@ def returned_expression(output: Any, leaf: Callable[[Any], str], classes: Mappin
     return nested(output)
 
 
+def output_type(output: Any, classes: Mapping[Container, Code]) -> str:
+    """The type of a returned structure, with `classes` as the names of its containers."""
+    if isinstance(output, torch.fx.Node):
+        return "Tensor"
+    if isinstance(output, Container):
+        return str(classes[output])
+    if isinstance(output, tuple):
+        return f"tuple[{', '.join(output_type(item, classes) for item in output) or '()'}]"
+    if isinstance(output, list):
+        return f"list[{one_type([output_type(item, classes) for item in output])}]"
+    if isinstance(output, dict):
+        keys = one_type([type(key).__name__ for key in output])
+        return f"dict[{keys}, {one_type([output_type(item, classes) for item in output.values()])}]"
+    if isinstance(output, bool | int | float | str):
+        return type(output).__name__
+    if isinstance(output, Affine | Extent):
+        return "int"
+    return "None" if output is None else "Any"
+
+
+def one_type(types: list[str]) -> str:
+    return " | ".join(dict.fromkeys(types)) or "Any"
+
+
+def container_texts(program: Program) -> list[str]:
+    """A NamedTuple for every container class that the entry points return."""
+    classes = container_names(program)
+    types: dict[Container, list[list[str]]] = {}
+    for container in returned_containers(program):
+        types.setdefault(container, []).append([output_type(value, classes) for value in container.values])
+    return [container_text(name, container, types[container]) for container, name in classes.items()]
+
+
+def container_text(name: Code, container: Container, types: list[list[str]]) -> str:
+    columns = zip(*types, strict=True)
+    pairs = zip(field_names(container), columns, strict=True)
+    fields = "\n".join(f"    {field}: {one_type(list(column))}" for field, column in pairs)
+    return f'class {name}(NamedTuple):\n    """The fields of {prose(container.name)}."""\n\n{fields or "    pass"}'
+
+
+def returned_containers(program: Program) -> Iterator[Container]:
+    for entry in program.entries:
+        for output in (entry.output, entry.evaluation and entry.evaluation.output):
+            yield from inside(output)
+
+
 def field_names(container: Container) -> list[Code]:
     """The fields' own names where a NamedTuple can have them, otherwise free ones like them."""
     usable = {name for name in container.fields if is_field(name)}
@@ -57,11 +105,9 @@ def container_names(program: Program) -> dict[Container, Code]:
     entries = {entry.name for entry in program.entries}
     names = Namespace(TAKEN | record_names(program) | entries)
     found: dict[Container, Code] = {}
-    for entry in program.entries:
-        for output in (entry.output, entry.evaluation and entry.evaluation.output):
-            for container in inside(output):
-                if container not in found:
-                    found[container] = names.claim(container.name, "Output")
+    for container in returned_containers(program):
+        if container not in found:
+            found[container] = names.claim(container.name, "Output")
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import has_one_matrix
+from hypergen_compiler.emit.objective import has_chains
 from hypergen_compiler.emit.text import Code, render
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
@@ -21,4 +22,5 @@ def processes(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         buffers=bool(program.buffers),
         sharded=has_one_matrix(plan),
         moments=plan.reads_moments,
+        chains=has_chains(program, plan),
     )

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch.fx
 
 from hypergen_compiler.emit.function import PrintedFunction
 from hypergen_compiler.emit.numbers import extent_expression
+from hypergen_compiler.emit.outputs import output_type
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.emit.text import Code, prose
 from hypergen_compiler.fold import Const, Function, Part, Weight
 from hypergen_compiler.fold.items import Region
-from hypergen_compiler.program import Affine, Extent
+from hypergen_compiler.program import Affine, Container, Extent
 
 __all__ = ["function_text"]
 
 
-def function_text(printed: PrintedFunction, gained: Collection[str], records: dict[str, Records]) -> str:
+def function_text(
+    printed: PrintedFunction,
+    gained: Collection[str],
+    records: dict[str, Records],
+    containers: Mapping[Container, Code],
+) -> str:
     """A function; `gained` are the matrices that may come as `Gained`."""
     function = printed.function
     parameters = ", ".join(annotated(printed, place, gained, records) for place in range(len(printed.parameters)))
     lines = ["@torch.no_grad()"] if function.entry is not None and not function.model.grad else []
-    lines += [f"def {function.name}({parameters}){result_annotation(function)}:"]
+    lines += [f"def {function.name}({parameters}){result_annotation(function, containers)}:"]
     lines.append(f'    """{docstring(printed)}"""')
     lines += [f"    {line}" for line in printed.body] or ["    pass"]
     return "\n".join(lines)
@@ -79,13 +85,9 @@ def record_type(function: Function, space: str, records: dict[str, Records]) -> 
     return " | ".join(sorted(classes))
 
 
-def result_annotation(function: Function) -> str:
-    entry = function.entry
-    if entry is not None and not isinstance(entry.entry.output, torch.fx.Node):
-        output = entry.entry.output
-        if type(output) is tuple and all(isinstance(item, torch.fx.Node) for item in output):
-            return f" -> tuple[{', '.join('Tensor' for _ in output)}]"
-        return ""
+def result_annotation(function: Function, containers: Mapping[Container, Code]) -> str:
+    if function.entry is not None:
+        return f" -> {output_type(function.entry.entry.output, containers)}"
     results = function.model.results
     if not results:
         return " -> None"

@@ -18,7 +18,7 @@ from hypergen_compiler.program import Program
 __all__ = ["single_file"]
 
 ORDER = tuple(
-    "weights layers model hypernetwork objective processes storage pictures sources items data groups loader "
+    "weights layers model hypernetwork objective processes chains storage pictures sources items data groups loader "
     "episodes checkpoint mixtures batch_norm samples export settings optimizer faults dependence learner log "
     "curves training train".split()
 )

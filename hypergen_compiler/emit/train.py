@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from hypergen_compiler.emit.batches import argument, batch_names, content, is_grouped, is_picture, loss_arguments
+from hypergen_compiler.emit.batches import (
+    argument,
+    batch_names,
+    content,
+    is_grouped,
+    is_picture,
+    loss_arguments,
+    reads_text,
+)
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import has_one_matrix, is_long, is_penalised
 from hypergen_compiler.emit.names import identifier
-from hypergen_compiler.emit.objective import drawn, unpacked
+from hypergen_compiler.emit.objective import drawn, has_chains, unpacked
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
@@ -40,7 +48,7 @@ def settings(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         header=header(program),
         penalised=is_penalised(program, plan),
         together=plan.together,
-        usual_every=SELDOM if has_long_sampler(program) else 1,
+        usual_every=usual_every(program),
         grouped=is_grouped(plan),
     )
 
@@ -70,6 +78,7 @@ def learner(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         unpacked=unpacked(names),
         arguments=loss_arguments(program, names, critic) if critic else None,
         per_item=bool(critic and program.entry(critic).shapes[:1] != ((),)),
+        chains=has_chains(program, plan),
     )
 
 
@@ -164,12 +173,14 @@ def samples(program: Program, layout: ParameterLayout, plan: Plan) -> str | None
         count=Code(", ".join(argument(value, "count") for value in sampler.inputs)),
         access=drawn(sampler, plan)[0],
         picture=is_picture(program, plan),
+        text=reads_text(plan),
     )
 
 
 def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     """The command."""
     shown = "samples.png" if is_picture(program, plan) else "samples.pt"
+    shown = f"{shown}, samples.txt" if reads_text(plan) else shown
     results = ["log.csv", *(["dependence.csv"] if plan.head != "base" else []), *([shown] if program.sample else [])]
     return render(
         "train.py.j2",
@@ -181,9 +192,15 @@ def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         mapped=plan.parameters * layout.dtype.itemsize > MAPPED,
         penalised=is_penalised(program, plan),
         together=plan.together,
+        usual_every=usual_every(program),
         sharded=has_one_matrix(plan),
         grouped=is_grouped(plan),
     )
+
+
+def usual_every(program: Program) -> int:
+    """Steps from one penalty to the next, unless datasets that share a pass have it more seldom."""
+    return SELDOM if has_long_sampler(program) else 1
 
 
 def has_long_sampler(program: Program) -> bool:

@@ -26,10 +26,13 @@ class BundledModel:
     entries: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.source, self.settings, self.example, entries=self.entries)
+
     def compile(self, folder: Path, *, force: bool = False, progress: Progress = lambda message: None) -> Package:
         """Publishes the package to `folder / package`, just as the command line would."""
-        origin = Origin(self.source, self.settings, self.example, entries=self.entries)
-        asked = request(origin, progress)
+        asked = request(self.origin, progress)
         return publish(asked, folder / self.package, name=self.package, force=force, progress=progress)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from hypergen_compiler.capture.tape import Scope
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold.borders import assign_bases, close_border, describe_body
 from hypergen_compiler.fold.equality import region_key, split_group
-from hypergen_compiler.fold.items import Function, Region
+from hypergen_compiler.fold.items import Call, Function, Region
 from hypergen_compiler.fold.leaves import is_call, leaf_of, walk
 from hypergen_compiler.fold.parameters import describe_function
 from hypergen_compiler.program import Entry, Program
@@ -51,16 +51,25 @@ def fold(program: Program, records: dict[str, Records]) -> Folded:
         for root in roots:
             mark_functions(root, {key for key in keys.values() if key in inlined}, keys)
         functions = Folder(roots, records).fold()
-        inlined = {
-            keys[id(function.model)]
-            for function in functions
-            if len(function.members) == 1 and not function.model.is_entry and len(function.model.body) <= SHORT_BODY
-        }
+        inlined = {keys[id(member)] for function in short_functions(functions) for member in function.members}
     entries = []
     for entry in program.entries:
         own = [root.function for root in roots if root.entry is entry or root.entry is entry.evaluation]
         entries.append(FoldedEntry(entry, own[0], own[1] if len(own) > 1 else None))
     return Folded(functions, entries)
+
+
+def short_functions(functions: list[Function]) -> list[Function]:
+    """Those with a short body that run once, or that are another library's and that one printed line calls."""
+    called = Counter(
+        id(item.function) for function in functions for item in function.model.body if isinstance(item, Call)
+    )
+
+    def is_single(function: Function) -> bool:
+        foreign = is_foreign_helper(function.model) and called[id(function)] == 1
+        return len(function.members) == 1 or foreign
+
+    return [f for f in functions if not f.model.is_entry and len(f.model.body) <= SHORT_BODY and is_single(f)]
 
 
 def entry_regions(entry: Entry) -> list[Region]:

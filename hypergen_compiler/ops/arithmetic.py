@@ -56,7 +56,7 @@ METHODS = {
 def infix(left: Expression, right: Expression, operator: str) -> Expression:
     symbol, precedence = INFIX[operator]
     if precedence == POWER:  # the only one that groups from the right
-        text = f"{parenthesized(left, POWER + 1)} {symbol} {parenthesized(right, POWER)}"
+        text = f"{parenthesized(left, POWER + 1)} {symbol} {parenthesized(right, UNARY)}"
     else:
         chains = precedence == COMPARISON  # `x < y < z` is no comparison of a comparison
         text = f"{parenthesized(left, precedence + chains)} {symbol} {parenthesized(right, precedence + 1)}"

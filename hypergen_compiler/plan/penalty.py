@@ -7,7 +7,13 @@ from hypergen_compiler.layout import ParameterLayout
 
 __all__ = ["PENALTIES", "SPACES", "SYNTHETIC", "is_statistical", "penalty_and_space"]
 
-SYNTHETIC = {"unbiased": 2, "literal": 1, "mean": 4, "lagrangian": 2}  # synthetic datasets for each real one
+SYNTHETIC = {
+    "unbiased": 2,
+    "literal": 1,
+    "mean": 4,
+    "lagrangian": 2,
+    "chains": 2,
+}  # synthetic datasets for each real one
 PENALTIES = (*SYNTHETIC, "none")
 SPACES = ("weights", "embedding")
 FEW = 100  # weights: a model with fewer, none of them in a matrix, is a statistical one

@@ -31,8 +31,9 @@ def formatted(files: Mapping[str, bytes]) -> dict[str, bytes]:
         for path in sources:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(files[path])
-        run([*ruff, "check", "--select", "I,F401", "--fix", "--quiet", "--exit-zero"], folder)
-        run([*ruff, "format", "--line-length", str(LINE_LENGTH), "--quiet"], folder)
+        width = ["--line-length", str(LINE_LENGTH)]
+        run([*ruff, "check", "--select", "I,F401", *width, "--fix", "--quiet", "--exit-zero"], folder)
+        run([*ruff, "format", *width, "--quiet"], folder)
         return dict(files) | {path: (folder / path).read_bytes() for path in sources}
 
 

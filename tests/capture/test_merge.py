@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections import namedtuple
 from fractions import Fraction
 
@@ -9,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from hypergen_compiler.capture.merge import FORMS, Mismatch, fitted, follow, merge_batches, merge_outputs, merge_sizes
+from hypergen_compiler.capture.merge import merge_batches, merge_outputs, merge_sizes
+from hypergen_compiler.capture.numbers import FORMS, Mismatch, fitted, follow
 from hypergen_compiler.capture.tape import Call, Ref, Tape
+from hypergen_compiler.emit.numbers import number_expression
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.program import Affine, Extent, Ratio
+from hypergen_compiler.program import Affine, Curve, Extent
 
 from ..programs import captured
 
@@ -48,10 +51,45 @@ def test_integers_on_a_line_follow_the_batch(slope, offset):
 
 
 @given(st.floats(0.1, 1e6))
-def test_floats_inversely_proportional_to_the_batch_are_ratios(numerator):
+def test_floats_inversely_proportional_to_the_batch_follow_it(numerator):
     found = follow([numerator / n for n in SIZES], SIZES)
-    assert isinstance(found, Ratio)
+    assert isinstance(found, Curve)
     assert found.at(13) == pytest.approx(numerator / 13, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("column", "printed"),
+    [
+        (lambda n: n / 10, "n / 10"),
+        (lambda n: -(n / 10), "-n / 10"),
+        (lambda n: float(n), "float(n)"),
+        (lambda n: 2.5 * n, "2.5 * n"),
+        (lambda n: 1.0 / n, "1 / n"),
+        (lambda n: 100 / n, "100 / n"),
+        (lambda n: 0.3 / n, "0.3 / n"),
+        (lambda n: 1 / (n - 1), "1 / (n - 1)"),
+        (lambda n: 2 / (n * (n - 1)), "2 / (n * (n - 1))"),
+        (lambda n: 1 / n**2, "1 / n**2"),
+        (lambda n: (n - 1) / n, "1 - 1 / n"),
+        (lambda n: 1 - n / 1000, "1 - n / 1000"),
+        (lambda n: math.sqrt(n), "math.sqrt(n)"),
+        (lambda n: n**-0.5, "1 / math.sqrt(n)"),
+        (lambda n: math.log(n), "math.log(n)"),
+        (lambda n: math.log(60000 * n), "math.log(60000 * n)"),
+        (lambda n: -math.log(n), "-math.log(n)"),
+        (lambda n: (50_000 - n + 1) / (50_000 * (n - 1)), "1 / (n - 1) - 2e-05"),
+    ],
+)
+def test_floats_that_a_loss_computes_from_the_batch_size_follow_it(column, printed):
+    found = follow([column(n) for n in SIZES], SIZES)
+    assert [found.at(n) for n in (3, 17, 64)] == pytest.approx([column(n) for n in (3, 17, 64)], rel=1e-9)
+    assert number_expression(found, "length").text == printed
+
+
+@pytest.mark.parametrize("values", [(0.3, 0.7, 0.5), (float("inf"), 1.0, 2.0), (1.0, float("nan"), 2.0)])
+def test_other_floats_are_a_mismatch(values):
+    with pytest.raises(Mismatch):
+        follow(values, SIZES)
 
 
 @pytest.mark.parametrize("value", [3, 0.5, True, None, "mean", torch.float32, float("nan")])
@@ -61,7 +99,7 @@ def test_what_is_always_the_same_stays(value):
 
 @pytest.mark.parametrize(
     "values",
-    [(1331, 125, 343), (11.0, 5.0, 7.0), (True, False, False), ("a", "b", "b"), (1, 1.0, 1), (1, None, 1), (11, 5, 8)],
+    [(1331, 125, 343), (True, False, False), ("a", "b", "b"), (1, 1.0, 1), (1, None, 1), (11, 5, 8)],
 )
 def test_what_follows_no_rule_is_a_mismatch(values):
     with pytest.raises(Mismatch):
@@ -100,7 +138,7 @@ def test_an_integer_of_no_known_form_is_a_baked_batch_size():
     assert "[1331, 125, 343]" in error.what
 
 
-@pytest.mark.parametrize("column", [lambda n: n * 0.1 + 0.01, lambda n: n > 6, lambda n: "a" * n])
+@pytest.mark.parametrize("column", [lambda n: math.sin(n), lambda n: n > 6, lambda n: "a" * n])
 def test_another_value_that_changes_comes_from_the_data(column):
     error = refused(runs(column))
     assert error.code == "HG204"
@@ -141,7 +179,7 @@ def test_returned_numbers_follow_the_batch_or_are_refused():
     tapes = [Tape(out={"count": n, "x": INPUT}) for n in SIZES]
     assert merge_outputs(tapes, SIZES, "loss", None) == {"count": Affine(1), "x": INPUT}
     with pytest.raises(HyperGenError) as caught:
-        merge_outputs([Tape(out=n / 3) for n in SIZES], SIZES, "loss", "model.py:4")
+        merge_outputs([Tape(out=math.sin(n)) for n in SIZES], SIZES, "loss", "model.py:4")
     assert (caught.value.code, caught.value.where) == ("HG206", "model.py:4")
 
 

@@ -60,9 +60,9 @@ class VectorModel(nn.Module):
 class TokenModel(nn.Module):
     """A Markov chain over tokens; its samples carry no gradient and come with their scores."""
 
-    def __init__(self):
+    def __init__(self, vocabulary: int = 5):
         super().__init__()
-        self.first, self.next = nn.Parameter(torch.zeros(5)), nn.Embedding(5, 5)
+        self.first, self.next = nn.Parameter(torch.zeros(vocabulary)), nn.Embedding(vocabulary, vocabulary)
 
     def loss(self, tokens: Tensor) -> Tensor:
         start = F.cross_entropy(self.first.expand(len(tokens), -1), tokens[:, 0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -61,9 +62,11 @@ class Statistics(nn.Module):
         return self.down(torch.randn(n, 5))
 
 
-def publish(model: nn.Module, path: Path, head: str, width: int = 5) -> None:
-    """Writes the package of a model of vectors [n, width] to the folder `path`, whose name is the package's."""
-    points = entry_points(model, lambda n: torch.randn(n, width), loss="loss", sample="sample")
+def publish(
+    model: nn.Module, path: Path, head: str, width: int = 5, example: Callable[[int], Tensor] | None = None
+) -> None:
+    """Writes the package of a model, of vectors [n, width] or what `example` gives, to a folder of its name."""
+    points = entry_points(model, example or (lambda n: torch.randn(n, width)), loss="loss", sample="sample")
     program = capture(model, points, name=path.name, source="Model()", loss="loss", sample="sample")
     chosen = plan(program, lay_out(program), head=head)
     path.mkdir()

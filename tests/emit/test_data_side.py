@@ -100,16 +100,18 @@ def test_texts_become_rows_of_tokens(tmp_path, size):
     expected = torch.arange(18).view(3, 6) % 5
     np.save(tmp_path / "data.npy", text)
     check("tokens", tmp_path / "data.npy", expected, size=size)
-    for name, kind in (("data.txt", "u1"), ("data", "u1"), ("one_byte.bin", "u1"), ("two_bytes.bin", "<u2")):
+    for name, kind in (("one_byte.bin", "u1"), ("two_bytes.bin", "<u2")):
         (tmp_path / name).write_bytes(text.astype(kind).tobytes())
         check("tokens", tmp_path / name, expected, size=size)
-    (tmp_path / "data.txt").write_text("short")
-    with pytest.raises(SystemExit, match=r"uint8 \[5\]; expected `tokens` int64 \[n, 6\]"):
-        read("tokens", tmp_path / "data.txt")
+    (tmp_path / "data.bin").write_bytes(b"\1\2\3")
+    with pytest.raises(SystemExit, match=r"uint8 \[3\]; expected `tokens` int64 \[n, 6\]"):
+        read("tokens", tmp_path / "data.bin")
 
 
 def test_a_folder_is_no_text(tmp_path):
-    with pytest.raises(SystemExit, match=r"cannot be read: expected \.npz, \.npy, .*\.txt, \.bin or module:function"):
+    with pytest.raises(
+        SystemExit, match=r"cannot be read: expected \.npz, \.npy, .*\.safetensors, \.bin or module:function"
+    ):
         read("tokens", tmp_path)
 
 
@@ -256,6 +258,7 @@ def test_functions_that_do_not_fit(makers, name, message):
         ("vectors", {"x": np.full((3, 4), np.nan)}, "not finite"),
         ("vectors", {"x": np.zeros((3, 4)), "labels": np.zeros((3, 2), int)}, "labels are int64 [3, 2]"),
         ("vectors", {"names": np.array(["a", "b"])}, "no array of numbers"),
+        ("tokens", {"tokens": np.full((3, 6), 5)}, "holds values from 5 to 5, expected 0 to 4"),
         ("tokens", {"tokens": np.zeros((3, 6))}, "float64 [3, 6]; expected `tokens` int64 [n, 6]"),
     ],
 )

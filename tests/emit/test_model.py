@@ -189,7 +189,8 @@ def test_a_container_is_a_named_tuple():
 
     text = emitted_model(captured(Model(function), EXAMPLE))
     assert "class Max(NamedTuple):" in text
-    assert definition(text, "Max").splitlines()[-2:] == ["    values: Any", "    indices: Any"]
+    assert definition(text, "Max").splitlines()[-2:] == ["    values: Tensor", "    indices: Tensor"]
+    assert "-> Max:" in definition(text, "forward")
     assert definition(text, "forward").splitlines()[-1].startswith("    return Max(values=")
 
 

@@ -184,8 +184,16 @@ def test_the_first_tensor_that_is_not_finite_is_named(folder, part, said):
         run.advance()
 
 
-def test_a_gradient_that_is_not_finite_is_named(folder, monkeypatch):
+@pytest.fixture(params=["at once", "a step later"])
+def late(request):
+    """Whether a step's numbers are known when the next one is on its way, as on a GPU."""
+    return request.param == "a step later"
+
+
+def test_a_gradient_that_is_not_finite_is_named(folder, monkeypatch, late):
     run = trainer(folder)
+    run.late = late
+    before = tensors(run.hypernetwork)
     processes = module("quiet", "processes")
     objective = processes.objective
 
@@ -194,13 +202,43 @@ def test_a_gradient_that_is_not_finite_is_named(folder, monkeypatch):
         return terms._replace(total=terms.total + 0 * (0 * hypernetwork.base).abs().sum().sqrt())
 
     monkeypatch.setattr(processes, "objective", broken)
-    with pytest.raises(RuntimeError, match="the gradient of the hypernetwork's base is not finite"):
+    with pytest.raises(RuntimeError, match="step 1: the gradient of the hypernetwork's base is not finite"):
+        for _ in range(1 + late):
+            run.advance()
+    assert equal(before, tensors(run.hypernetwork)) and run.step == 0
+
+
+def test_a_loss_whose_fault_is_known_a_step_later_changes_no_weight_either(folder, monkeypatch):
+    run = trainer(folder)
+    run.late = True
+    run.advance()
+    before = tensors(run.hypernetwork)
+    poisoned(monkeypatch, "quiet", 1)
+    run.advance()
+    assert equal(before, tensors(run.hypernetwork)) and run.clip.usual[0].isfinite() and run.sums.isfinite().all()
+    with pytest.raises(module("quiet", "faults").NotFinite, match="step 2: the loss is not finite"):
         run.advance()
+    assert equal(before, tensors(run.hypernetwork)) and run.step == 1
+    run.advance()
+    run.settle()
+    assert not equal(before, tensors(run.hypernetwork))
 
 
-def test_a_run_goes_back_once_and_on_at_half_the_rate(folder, tmp_path, monkeypatch, capsys):
+def test_steps_are_the_same_where_faults_are_known_later(folder):
+    runs = [trainer(folder, "noisy") for _ in range(2)]
+    runs[1].late = True
+    for run in runs:
+        torch.manual_seed(0)
+        for _ in range(6):
+            run.advance()
+        run.settle()
+    assert equal(*(tensors(run.hypernetwork) for run in runs)) and equal(*(tensors(run.averaged) for run in runs))
+
+
+def test_a_run_goes_back_once_and_on_at_half_the_rate(folder, tmp_path, monkeypatch, capsys, late):
     poisoned(monkeypatch, "quiet", 7)
     run = trainer(folder, out=tmp_path / "run", lr=1e-2)
+    run.late = late
     run.run(checkpoint_every=4)
     assert run.step == 16 and run.pace == 0.5
     assert run.optimizer.param_groups[0]["lr"] == pytest.approx(0.5e-2 * run.settings.rate(15))

@@ -59,6 +59,20 @@ def forward(self, x):
     y[:, :1] = 0.25
     return y
 """,
+    "a write into what is a view in a batch of one and else a copy": """
+def forward(self, x):
+    y = self.fc(x)
+    z = y[:, :2].contiguous()
+    z.mul_(2)
+    return y, z
+""",
+    "a write into a part of what may be a view": """
+def forward(self, x):
+    y = self.fc(x)
+    z = y[:, :2].contiguous()
+    z[0].mul_(2)
+    return y, z
+""",
     "a tuple of one tensor that another entry point reads": """
 def forward(self, x):
     y = torch.tanh(self.fc(x)) * x

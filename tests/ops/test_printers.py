@@ -64,7 +64,7 @@ T = torch.Tensor
         (T.pow, (POWER, 3), "(x ** 2) ** 3"),
         (T.pow, (X, POWER), "x ** x ** 2"),
         (T.pow, (NEGATIVE, 2), "(-x) ** 2"),
-        (T.__pow__, (X, -1), "x ** (-1)"),
+        (T.__pow__, (X, -1), "x ** -1"),
         (T.gt, (X, 0), "x > 0"),
         (T.__le__, (X, SUM), "x <= x + y"),
         (T.__and__, (Expression("x > y", 6), Expression("y > x", 6)), "(x > y) & (y > x)"),
@@ -125,13 +125,19 @@ def test_attributes(function, args, text):
     ("function", "args", "options", "text"),
     [
         (torch.zeros, (3,), {}, "torch.zeros(3, device=x.device)"),
-        (torch.zeros, ((3, 4),), {}, "torch.zeros((3, 4), device=x.device)"),
+        (torch.zeros, ((3, 4),), {}, "torch.zeros(3, 4, device=x.device)"),
         (torch.randn, (Expression("n"), 4), {}, "torch.randn(n, 4, device=x.device)"),
         (torch.randn, (2,), {"device": torch.device("cpu")}, "torch.randn(2, device=x.device)"),
         (torch.arange, (5,), {"dtype": torch.float64}, "torch.arange(5, dtype=torch.float64, device=x.device)"),
         (torch.tensor, ([1, 2],), {}, "torch.tensor([1, 2], device=x.device)"),
         (torch.normal, (X, Y), {}, "torch.normal(x, y)"),
-        (torch.randint, (0, 5, (3,)), {"device": None}, "torch.randint(high=5, size=(3,), device=x.device)"),
+        (torch.randint, (0, 5, (3,)), {"device": None}, "torch.randint(5, (3,), device=x.device)"),
+        (torch.randint, (2, 5, (3,)), {}, "torch.randint(2, 5, (3,), device=x.device)"),
+        (torch.arange, (), {"start": 0, "end": 4}, "torch.arange(4, device=x.device)"),
+        (torch.arange, (0, 4), {}, "torch.arange(4, device=x.device)"),
+        (torch.arange, (0.0, 4), {}, "torch.arange(0.0, 4, device=x.device)"),
+        (torch.arange, (1, 4), {}, "torch.arange(1, 4, device=x.device)"),
+        (torch.arange, (0, 4, 2), {}, "torch.arange(0, 4, 2, device=x.device)"),
     ],
 )
 def test_new_tensors_are_made_where_the_function_works(function, args, options, text):
@@ -176,6 +182,23 @@ def test_where_a_tensor_lives_is_the_callers_business(args, options, text):
 def test_indexing(index, text):
     assert shown(T.__getitem__, X, index) == text
     assert shown(T.__setitem__, X, index, 5.0) == f"{text} = 5.0"
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "text"),
+    [
+        (T.reshape, (X, (Expression("n"), 2, 3)), "x.reshape(n, 2, 3)"),
+        (T.reshape, (X, Expression("n"), 2), "x.reshape(n, 2)"),
+        (T.view, (SUM, (4, -1)), "(x + y).view(4, -1)"),
+        (T.view, (X, torch.int32), "x.view(torch.int32)"),
+        (T.permute, (X, (0, 2, 1)), "x.permute(0, 2, 1)"),
+        (T.expand, (X, (-1, 4)), "x.expand(-1, 4)"),
+        (T.new_zeros, (X, (2,)), "x.new_zeros(2)"),
+        (T.reshape, (X, ()), "x.reshape(())"),
+    ],
+)
+def test_sizes_stand_without_a_tuple(function, args, text):
+    assert shown(function, *args) == text
 
 
 def test_indexing_an_expression():

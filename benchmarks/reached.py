@@ -1,0 +1,98 @@
+"""Which tests run which lines of the compiler, and how long each test takes: all of them run once, under a trace."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+__all__ = ["Recorder", "Test", "quickest"]
+
+Line = tuple[str, int]  # a file below the traced folder, and a line
+
+
+@dataclass
+class Test:
+    """What one test runs, that of fixtures it shares with others included."""
+
+    seconds: float = 0.0
+    lines: set[Line] = field(default_factory=set)
+
+    def add(self, other: Test) -> None:
+        self.seconds += other.seconds
+        self.lines |= other.lines
+
+
+@contextmanager
+def traced(folder: str) -> Iterator[Test]:
+    """What runs below the folder meanwhile; one within another counts for itself alone."""
+    found, before, start = Test(), sys.gettrace(), time.perf_counter()
+
+    def enter(frame: FrameType, event: str, argument: Any) -> Callable[..., Any] | None:
+        file = frame.f_code.co_filename
+        return line_of(file[len(folder) :]) if file.startswith(folder) else None
+
+    def line_of(file: str) -> Callable[..., Any]:
+        def line(frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:
+            found.lines.add((file, frame.f_lineno))
+            return line
+
+        return line
+
+    sys.settrace(enter)
+    threading.settrace(enter)
+    try:
+        yield found
+    finally:
+        sys.settrace(before)
+        threading.settrace(before)  # type: ignore[arg-type]  # None ends it
+        found.seconds = time.perf_counter() - start
+
+
+class Recorder:
+    """A plugin of pytest; `tests` are what each test runs below the folder, by its id."""
+
+    def __init__(self, folder: Path):
+        self.folder = f"{folder}/"
+        self.tests: dict[str, Test] = {}
+        self.shared: dict[Any, Test] = defaultdict(Test)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        with traced(self.folder) as found:
+            yield
+        definitions = item._fixtureinfo.name2fixturedefs
+        for definition in {one for name in definitions for one in definitions[name]} & self.shared.keys():
+            found.add(self.shared[definition])
+        self.tests[item.nodeid] = found
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
+        if fixturedef.scope == "function":
+            yield
+            return
+        with traced(self.folder) as found:
+            yield
+        self.shared[fixturedef].add(found)
+
+
+def quickest(tests: Mapping[str, Test], lines: Collection[Line], most: float) -> list[str]:
+    """The tests that run any of the lines, the quickest first, for as many seconds."""
+    chosen, left = [], most
+    for name in sorted(
+        (name for name in tests if not tests[name].lines.isdisjoint(lines)), key=lambda n: tests[n].seconds
+    ):
+        left -= tests[name].seconds
+        if left < 0 and chosen:
+            break
+        chosen.append(name)
+    return chosen

@@ -1,0 +1,23 @@
+"""Every word that the compiler writes for some small models is the one that is kept: a look at all of it at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.printed.models import CASES
+from benchmarks.printed.texts import COMMON, FOLDER, files, kept, printed
+
+
+@pytest.fixture(scope="module")
+def common():
+    return files(COMMON)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_printed(name, common):
+    """Where this is meant to change: `python -m benchmarks.printed`, and read the difference."""
+    assert printed(name, common) == kept(name).read_text()
+
+
+def test_nothing_else_is_kept():
+    assert set(FOLDER.iterdir()) == set(map(kept, CASES))

@@ -81,7 +81,8 @@ def summary(hypernetwork: torch.nn.Module, state: Any, loss: Tensor, penalty: Te
 class SameNoise(TorchFunctionMode):
     """Gives every item the same random numbers, the same each time: those of the first pass through it, by their order.
 
-    So a pass over many items draws what a pass over few of them does.
+    So a pass over many items draws what a pass over few of them does. Batch normalisations go by running statistics, as
+    those of a batch are not the same for many items as for few.
     """
 
     def __init__(self):
@@ -94,6 +95,8 @@ class SameNoise(TorchFunctionMode):
     ) -> Any:
         kwargs = dict(kwargs or {})
         name = getattr(function, "__name__", "")
+        if name == "batch_norm":
+            return function(*args, **kwargs | {"training": False})
         if name in DROPOUTS:
             ones = torch.ones_like(args[0])
             return args[0] * self.repeated(function(ones, *args[1:], **kwargs))

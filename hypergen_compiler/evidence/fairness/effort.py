@@ -89,4 +89,4 @@ class Results:
 
 QUICK = Effort(2, 300, 300, (PARTS, NO_PENALTY, MAIN), (MAIN,))
 FULL = Effort(4, 1000, 2000, RECIPES, (NO_PENALTY, LITERAL, MAIN))
-BRIEF = Effort(4, 800, 800, (NO_PENALTY, MAIN), (MAIN,), workers=1)  # of families but VAEs
+BRIEF = Effort(4, 800, 800, (NO_PENALTY, MAIN), (NO_PENALTY, MAIN), workers=1)  # of families but VAEs

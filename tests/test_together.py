@@ -163,6 +163,26 @@ def test_samples_follow_their_dataset_and_keep_its_labels(head, observed):
     assert agree(found) and found["together"]["output"][1] != 0
 
 
+def test_what_all_datasets_share_does_not_learn_from_the_penalty(tmp_path):
+    torch.manual_seed(0)
+    modules = written(designed(Labelled(), lambda n: (torch.rand(n, 6), torch.arange(n) % 3), "sample"), tmp_path)
+    hypernetwork, state = modules["hypernetwork"].Hypernetwork(), modules["weights"].State()
+    datasets = [(torch.rand(8, 6), torch.arange(8) % 3) for _ in range(2)]
+    penalty = modules["objective"].objective(hypernetwork, state, *datasets).penalty
+    penalty.backward()
+    assert hypernetwork.base.grad is None and hypernetwork.head.grad.any()
+
+
+def test_a_single_number_moves_no_further_than_its_own_size(tmp_path):
+    module = written(designed(Flattened(), lambda n: torch.randn(n, 3, 4)), tmp_path)
+    hypernetwork, flat = module["hypernetwork"], module["weights"].initial_weights()
+    scale = hypernetwork.magnitudes(flat)
+    place = {name: offset for name, _, offset in module["weights"].LAYOUT}
+    torch.testing.assert_close(scale[place["temperature"]], flat[place["temperature"]].abs())
+    shift = flat[place["shift"] : place["shift"] + 6]
+    torch.testing.assert_close(scale[place["shift"]], hypernetwork.REACH * shift.square().mean().sqrt())
+
+
 class Contrastive(nn.Module):
     """Compares items with each other."""
 

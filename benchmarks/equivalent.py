@@ -1,7 +1,25 @@
-"""Mutants that are no mistakes: what they change cannot be told from outside. Each was looked at."""
+"""What was found of mutants that were looked at: those that are no mistakes, and those that tests are left to miss.
+
+Each is named by its module and by what became of what, and has the reason.
+"""
 
 from __future__ import annotations
 
-__all__ = ["EQUIVALENT"]
+__all__ = ["EQUIVALENT", "LOOKED_AT"]
 
-EQUIVALENT: dict[tuple[str, str], str] = {}  # a module and what became of what, to the reason
+CHECKER, EMIT = "hypergen_compiler/checker", "hypergen_compiler/emit"
+ROUNDED = "abs(wanted.value - leaf.value) {} ROUNDING * max(1.0, abs(leaf.value))"
+
+EQUIVALENT: dict[tuple[str, str], str] = {
+    (f"{CHECKER}/repeats.py", f"{ROUNDED.format('<=')} -> {ROUNDED.format('<')}"): (
+        "no two floats of a progression differ by exactly 1e-14 of themselves"
+    ),
+    **{
+        (f"{EMIT}/formulas.py", f"0 -> 1 in {statement}"): "stands for no formula: what counts begins at 2"
+        for statement in (
+            "inverse = round(1 / value / value) if value < 1 else 0",
+            "number = round(math.exp(value)) if value < math.log(LARGEST) else 0",
+        )
+    },
+}
+LOOKED_AT: dict[tuple[str, str], str] = {}

@@ -50,7 +50,7 @@ def mutant(text: str, number: int) -> Mutant:
     return Mutant(
         ast.unparse(ast.fix_missing_locations(mutated)),
         before.lineno,
-        described(before, after),
+        described(before, after, holding[-1]),
         own_lines(holding[-1]),
         function_of(holding),
     )
@@ -73,9 +73,11 @@ def own_lines(statement: ast.stmt) -> range:
     return range(statement.lineno, body[0].lineno if body else (statement.end_lineno or statement.lineno) + 1)
 
 
-def described(before: ast.AST, after: ast.AST) -> str:
+def described(before: ast.AST, after: ast.AST, statement: ast.stmt) -> str:
+    """What became of what; of a constant also where, as the same one stands in many places."""
     one, other = (" ".join(ast.unparse(node).split()) for node in (before, after))
-    return f"{one[:80]} -> {other[:80]}"
+    place = f" in {ast.unparse(statement).splitlines()[0][:80]}" if isinstance(before, ast.Constant) else ""
+    return f"{one[:80]} -> {other[:80]}{place}"
 
 
 def changes(node: ast.AST) -> Iterator[tuple[ast.AST, Change]]:

@@ -14,9 +14,12 @@ import random
 import resource
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -24,7 +27,7 @@ import torch
 from benchmarks import mutants
 from benchmarks.equivalent import EQUIVALENT
 from benchmarks.mutants import Mutant
-from benchmarks.reached import Recorder, Test, quickest
+from benchmarks.reached import Ran, Recorder, quickest
 from benchmarks.swapped import Mutated, forget_results, swap_function
 
 __all__ = ["GROUPS", "TESTS", "Tried", "sample"]
@@ -33,13 +36,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "hypergen_compiler"
 GROUPS = {"layout": "layout.py", "plan": "plan/*.py", "emission": "emit/*.py", "checker": "checker/*.py"}
 TESTS = (
-    *(f"tests/test_{name}.py" for name in "alternatives costs layout plan".split()),
-    *(f"tests/checker/test_{name}.py" for name in "report stages".split()),
-    *(f"tests/emit/test_{name}.py" for name in "formulas literals names numbers printed text weights".split()),
+    *(f"tests/test_{name}.py" for name in "alternatives costs gains layout plan".split()),
+    *(f"tests/checker/test_{name}.py" for name in "functions report stages".split()),
+    *(f"tests/emit/test_{name}.py" for name in "choices formulas literals names numbers printed text weights".split()),
     "tests/test_generated.py::test_a_committed_package_is_what_this_process_writes",
 )
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
-MOST = 10  # seconds of tests that a mutant meets
+PROCESSES = 3
+MOST = 15  # seconds of tests, under the trace, that a mutant meets
 LONGEST = 120  # seconds of a processor; a mutant that runs on is noticed
 ALL_PASS, NOTICED = 0, 1
 
@@ -58,8 +62,8 @@ def sample(count: int, seed: int) -> list[Tried]:
     """Mutants of all groups' modules, each as likely as any other, yet to be tried."""
     everything = [
         (name, path, number)
-        for name, pattern in GROUPS.items()
-        for path in sorted((ROOT / PACKAGE).glob(pattern))
+        for name in GROUPS
+        for path in modules(name)
         for number in range(mutants.count(path.read_text()))
     ]
     random.Random(seed).shuffle(everything)
@@ -71,6 +75,10 @@ def sample(count: int, seed: int) -> list[Tried]:
     return [one for one, _ in zip(real, range(count), strict=False)]
 
 
+def modules(group: str) -> list[Path]:
+    return sorted((ROOT / PACKAGE).glob(GROUPS[group]))
+
+
 class Trials:
     """A plugin of pytest that, in place of running the tests once, tries mutants."""
 
@@ -80,32 +88,36 @@ class Trials:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
         tests = recorded(session)
-        for one in self.chosen:
-            names = quickest(tests, {(one.module, line) for line in one.mutant.statement}, MOST)
-            if one.mutant.function:
-                code = apart(lambda one=one, names=names: swapped(one, [items[name] for name in names]))
-            else:
-                code = apart(lambda one=one: imported(one, tests))
-            self.found.append(Tried(one.group, one.module, one.mutant, code != ALL_PASS))
+        jobs = [partial(tried, one, items, tests) for one in self.chosen]
+        for one, code in zip(self.chosen, forked(jobs), strict=True):
+            self.found.append(replace(one, noticed=code != ALL_PASS))
             print(f"{'noticed' if code else 'MISSED '} {one.module}:{one.mutant.line}: {one.mutant.what}", flush=True)
         return True
 
 
-def recorded(session: pytest.Session) -> dict[str, Test]:
-    """What each test runs; of all of them, none may fail."""
+def recorded(session: pytest.Session) -> dict[str, Ran]:
+    """What each test runs of the modules; none of them may fail."""
+    files = {str(path): path.relative_to(ROOT).as_posix() for name in GROUPS for path in modules(name)}
     with tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder) / "tests"
 
-        def record() -> int:
-            recorder = Recorder(ROOT)
+        def record(part: int) -> int:
+            recorder = Recorder(files)
             session.config.pluginmanager.register(recorder)
-            code = run(session.items)
-            kept.write_bytes(pickle.dumps(recorder.tests))
+            code = run(session.items[part::PROCESSES])
+            (Path(folder) / str(part)).write_bytes(pickle.dumps(recorder.tests))
             return code
 
-        if apart(record):
+        if any(forked([partial(record, part) for part in range(PROCESSES)])):
             raise SystemExit("tests fail without any mutant")
-        return pickle.loads(kept.read_bytes())
+        parts = [pickle.loads(path.read_bytes()) for path in Path(folder).iterdir()]
+        return {name: test for part in parts for name, test in part.items()}
+
+
+def tried(one: Tried, items: dict[str, pytest.Item], tests: dict[str, Ran]) -> int:
+    if not one.mutant.function:
+        return imported(one, tests)
+    names = quickest(tests, {(one.module, line) for line in one.mutant.statement}, MOST)
+    return swapped(one, [items[name] for name in names])
 
 
 def run(items: list[pytest.Item]) -> int:
@@ -125,15 +137,19 @@ def swapped(one: Tried, items: list[pytest.Item]) -> int:
     return run(items)
 
 
-def imported(one: Tried, tests: dict[str, Test]) -> int:
+def imported(one: Tried, tests: dict[str, Ran]) -> int:
     """Runs tests where a module is imported as a mutant."""
     names = quickest(tests, {line for test in tests.values() for line in test.lines if line[0] == one.module}, MOST)
     sys.meta_path.insert(0, Mutated(module_name(one.module), ROOT / one.module, one.mutant.text))
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("benchmarks", PACKAGE)]:
+    for name in [name for name, module in sys.modules.items() if is_own(module)]:  # tests hold what they imported
         del sys.modules[name]
     files = sorted({name.partition("::")[0] for name in names})
     code = pytest.main([*OPTIONS, *files], [Chosen(names)])
     return ALL_PASS if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else NOTICED
+
+
+def is_own(module: ModuleType) -> bool:
+    return str(getattr(module, "__file__", None)).startswith(f"{ROOT}/")
 
 
 class Chosen:
@@ -151,19 +167,31 @@ def module_name(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def apart(what: Callable[[], int]) -> int:
-    """What a function gives in a fork of this process, which says nothing."""
+def forked(jobs: Iterable[Callable[[], int]]) -> Iterator[int]:
+    """What functions give in forks of this process, a few at a time, in order."""
+    running: deque[int] = deque()
+    for job in jobs:
+        if len(running) == PROCESSES:
+            yield os.waitstatus_to_exitcode(os.waitpid(running.popleft(), 0)[1])
+        running.append(fork(job))
+    for child in running:
+        yield os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def fork(job: Callable[[], int]) -> int:
+    """Starts a fork, which says nothing."""
     child = os.fork()
-    if not child:
-        resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
-        silent = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silent, 1)
-        os.dup2(silent, 2)
-        try:
-            os._exit(what())
-        except BaseException:
-            os._exit(NOTICED)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if child:
+        return child
+    os.setsid()
+    resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1)
+    os.dup2(silent, 2)
+    try:
+        os._exit(job())
+    except BaseException:
+        os._exit(NOTICED)
 
 
 def totals(found: list[Tried]) -> Iterator[str]:

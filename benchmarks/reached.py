@@ -9,37 +9,36 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
 
-__all__ = ["Recorder", "Test", "quickest"]
+__all__ = ["Recorder", "Ran", "quickest"]
 
-Line = tuple[str, int]  # a file below the traced folder, and a line
+Line = tuple[str, int]  # a file's name, and a line
 
 
 @dataclass
-class Test:
+class Ran:
     """What one test runs, that of fixtures it shares with others included."""
 
     seconds: float = 0.0
     lines: set[Line] = field(default_factory=set)
 
-    def add(self, other: Test) -> None:
+    def add(self, other: Ran) -> None:
         self.seconds += other.seconds
         self.lines |= other.lines
 
 
 @contextmanager
-def traced(folder: str) -> Iterator[Test]:
-    """What runs below the folder meanwhile; one within another counts for itself alone."""
-    found, before, start = Test(), sys.gettrace(), time.perf_counter()
+def traced(files: Mapping[str, str]) -> Iterator[Ran]:
+    """What runs of some files meanwhile, by their names; one within another counts for itself alone."""
+    found, before, start = Ran(), sys.gettrace(), time.process_time()
 
     def enter(frame: FrameType, event: str, argument: Any) -> Callable[..., Any] | None:
-        file = frame.f_code.co_filename
-        return line_of(file[len(folder) :]) if file.startswith(folder) else None
+        name = files.get(frame.f_code.co_filename)
+        return None if name is None else line_of(name)
 
     def line_of(file: str) -> Callable[..., Any]:
         def line(frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:
@@ -55,20 +54,20 @@ def traced(folder: str) -> Iterator[Test]:
     finally:
         sys.settrace(before)
         threading.settrace(before)  # type: ignore[arg-type]  # None ends it
-        found.seconds = time.perf_counter() - start
+        found.seconds = time.process_time() - start
 
 
 class Recorder:
-    """A plugin of pytest; `tests` are what each test runs below the folder, by its id."""
+    """A plugin of pytest; `tests` are what each test runs of some files, which are given with their names."""
 
-    def __init__(self, folder: Path):
-        self.folder = f"{folder}/"
-        self.tests: dict[str, Test] = {}
-        self.shared: dict[Any, Test] = defaultdict(Test)
+    def __init__(self, files: Mapping[str, str]):
+        self.files = files
+        self.tests: dict[str, Ran] = {}
+        self.shared: dict[Any, Ran] = defaultdict(Ran)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        with traced(self.folder) as found:
+        with traced(self.files) as found:
             yield
         definitions = item._fixtureinfo.name2fixturedefs
         for definition in {one for name in definitions for one in definitions[name]} & self.shared.keys():
@@ -80,12 +79,12 @@ class Recorder:
         if fixturedef.scope == "function":
             yield
             return
-        with traced(self.folder) as found:
+        with traced(self.files) as found:
             yield
         self.shared[fixturedef].add(found)
 
 
-def quickest(tests: Mapping[str, Test], lines: Collection[Line], most: float) -> list[str]:
+def quickest(tests: Mapping[str, Ran], lines: Collection[Line], most: float) -> list[str]:
     """The tests that run any of the lines, the quickest first, for as many seconds."""
     chosen, left = [], most
     for name in sorted(

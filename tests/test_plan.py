@@ -186,3 +186,107 @@ def test_rows_for_people():
     assert rows["head"] == "low-rank with a learned base, rank 8"
     assert rows["reads"] == "x: image 1 x 28 x 28"
     assert rows["budget"] == "9x"
+
+
+MATRIX = ParameterLayout((Slot("a", (4, 4), 0, gain=1), Slot("b", (4,), 16)), 32, 32, 32)
+
+
+def test_without_a_budget_the_rank_is_the_largest_up_to_16_within_4_gib():
+    most = 4 * 2**30 // (BYTES * 17)
+    assert [choose(None, most + extra).rank for extra in (0, 1)] == [16, 15]
+
+
+def test_a_chunk_is_a_multiple_of_16_near_the_root():
+    found = {size: plan(program(IMAGE), layout(size), head="chunked").chunk for size in (1, 1000, 10_000, 1_000_000)}
+    assert found == {1: 16, 1000: 16, 10_000: 48, 1_000_000: 496}
+
+
+@pytest.mark.parametrize(("rows", "rank"), [(1, 5), (4, 20), (5, 16)])
+def test_a_statistical_model_reads_moments_of_few_numbers(rows, rank):
+    found = plan(program(Input("x", (N, rows), torch.float32)), layout(99))
+    assert (found.rank, found.reads_moments, found.learned_encoder) == (rank, rows < 5, rows == 5)
+    assert found.parameters == 99 + rank * 99 + (0 if rows < 5 else 128 * 16) and found.bytes == 16 * found.parameters
+
+
+def test_tokens_have_no_moments():
+    tokens = Input("t", (N, 2), torch.int64, 0, 9)
+    assert not plan(program(tokens), layout(99)).reads_moments
+    assert not plan(program(Input("x", (N, 2), torch.float32), tokens), layout(99)).reads_moments
+
+
+@pytest.mark.parametrize(("head", "moments"), [("dense", True), ("biases", True), ("chunked", False), ("base", False)])
+def test_only_heads_of_one_matrix_read_moments(head, moments):
+    found = plan(program(Input("x", (N, 2), torch.float32)), layout(99), head=head)
+    assert found.reads_moments == moments
+    expected = {"dense": 99 * 11, "biases": 99 + 10 * 112}  # slots on boundaries of 16
+    assert found.parameters == expected.get(head, found.parameters)
+
+
+@pytest.mark.parametrize(
+    ("slots", "statistical"),
+    [
+        ((Slot("a", (99,), 0),), True),
+        ((Slot("a", (100,), 0),), False),
+        ((Slot("a", (50,), 0), Slot("b", (49,), 64)), True),
+        ((Slot("a", (50,), 0), Slot("b", (50,), 64)), False),
+        ((Slot("a", (2, 2), 0),), False),
+        ((Slot("a", (2,), 0), Slot("b", (200, 2), 16, trained=False, conditioned=False)), True),
+    ],
+)
+def test_few_weights_without_a_matrix_are_statistical(slots, statistical):
+    found = plan(program(IMAGE), ParameterLayout(slots, 112, 112, 512), head="low-rank")
+    assert found.statistical == statistical and found.space == ("weights" if statistical else "embedding")
+
+
+def test_a_plan_without_a_head_compares_embeddings():
+    found = plan(program(IMAGE), layout(10), head="base")
+    assert (found.statistical, found.space, found.penalty) == (True, "embedding", "unbiased")
+
+
+@pytest.mark.parametrize(
+    ("head", "penalty", "space", "what"),
+    [
+        ("dense", "magic", None, "there is no penalty 'magic'"),
+        ("dense", None, "images", "a penalty compares no 'images'"),
+        ("base", None, "weights", "with the head 'base' the weights are the same for every dataset"),
+        (
+            "gains",
+            None,
+            "weights",
+            "with the head 'gains' the weights are never made for each dataset, only their gains",
+        ),
+    ],
+)
+def test_a_penalty_that_cannot_be_had(head, penalty, space, what):
+    with pytest.raises(HyperGenError) as error:
+        plan(program(IMAGE), MATRIX, None, head, (), penalty, space)
+    assert (error.value.code, error.value.what) == ("HG306", what)
+
+
+@pytest.mark.parametrize("head", ["dense", "biases", "low-rank", "chunked"])
+def test_a_penalty_that_was_asked_for(head):
+    found = plan(program(IMAGE), MATRIX, None, head, ("b*",), "mean", "weights")
+    assert (found.penalty, found.space, found.keep, found.asked) == ("mean", "weights", ("b*",), head)
+
+
+def rows(**options):
+    return dict(plan(program(IMAGE), MATRIX, **options).describe())
+
+
+def test_rows_for_people_of_other_heads():
+    assert rows(head="base")["head"] == "none, a learned base"
+    assert rows(head="chunked")["head"] == "chunked with a learned base, chunks of 16"
+    assert rows(head="chunked-alone")["head"] == "chunked-alone without a base, chunks of 16"
+    assert rows(penalty="none")["penalty"] == "none" and rows()["penalty"] == "unbiased, of embedding"
+    assert rows()["budget"] == "none given" and rows()["parameters"] == "2,592"
+    assert rows()["memory in training"] == "0.0 MB for values, gradients and moments"
+    scalars = Input("t", (N,), torch.float32), Input("k", (N, 2, 3), torch.float32)
+    assert dict(plan(program(*scalars), MATRIX).describe())["reads"] == "t: vector per item; k: vector 2 x 3"
+    without = plan(program(Input("n", None), loss=None), MATRIX)
+    assert dict(without.describe())["reads"] == "nothing: no tensor goes in"
+
+
+def test_a_layout_counts_gains_and_room():
+    first, second = MATRIX.slots
+    assert (first.channels, second.channels, MATRIX.gains, MATRIX.weights) == (4, 0, 4, 20)
+    assert [MATRIX.room(Slot("s", (size,), 0)) for size in (0, 1, 16, 17)] == [0, 16, 16, 32]

@@ -84,12 +84,13 @@ class Sentences(nn.Module):
         self.attention = nn.Linear(8, 24, bias=False)
         self.head = nn.Linear(8, 11, bias=False)
         self.head.weight = self.table.weight
+        self.offset = nn.Parameter(torch.zeros(8))
         self.register_buffer("frequencies", torch.exp(torch.arange(4) * -math.log(10000) / 4))
 
     def forward(self, tokens: Tensor, kind: Tensor, temperature: float = 1.0) -> Tensor:
         n, length = tokens.shape
         angles = torch.arange(length)[:, None] * self.frequencies
-        places = torch.cat([angles.sin(), angles.cos()], 1)
+        places = torch.cat([angles.sin(), angles.cos()], 1) + self.offset.detach()
         h = self.table(tokens) * math.sqrt(8) + places + self.kinds(kind)[:, None]
         q, k, v = self.attention(h).view(n, length, 3, 2, 4).permute(2, 0, 3, 1, 4)
         scores = q @ k.transpose(-2, -1) / math.sqrt(4)
@@ -172,6 +173,80 @@ class Everything(nn.Module):
         return self.fc(x).abs()
 
 
+class Narrow(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.gain = nn.Linear(4, 4), nn.Parameter(torch.ones(4))
+
+    def forward(self, x: Tensor, rate: float = 0.5) -> Tensor:
+        h, gate = self.fc(x * rate).chunk(2, -1)
+        return x + torch.cat([h, gate.sigmoid()], -1) * self.gain
+
+
+class Wide(Narrow):
+    def __init__(self):
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(4))
+
+    def forward(self, x: Tensor, rate: float = 0.5) -> Tensor:
+        return super().forward(x, rate) + self.shift
+
+
+def scored(module: Narrow, x: Tensor) -> Tensor:
+    return (module.fc(x).tanh() * module.gain).sum(-1, keepdim=True)
+
+
+def drawn(n: int, scale: float) -> Tensor:
+    noise = torch.randn(n, 4)
+    return noise * scale + torch.arange(4)
+
+
+class Loops(nn.Module):
+    """Loops over lists in every order, over numbers and values, and what they gather and carry."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks, self.wide = nn.ModuleList([Narrow() for _ in range(8)]), Wide()
+        self.scales = nn.ParameterList([nn.Parameter(torch.rand(4)) for _ in range(5)])
+        self.table = torch.linspace(0.5, 2.5, 12).view(3, 4)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        h = x
+        for block in self.blocks[1:6]:
+            h = block(h)
+        for block in reversed(self.blocks):
+            h = block(h, 0.25)
+        for block in self.blocks[::2]:
+            h = block(h).relu()
+        for block in self.blocks[6:1:-1]:
+            h = block(h).sin()
+        for number in (0, 3, 4, 7):
+            h = self.blocks[number](h).cos()
+        return h, scored(self.blocks[0], h), scored(self.wide, h)
+
+    def gathered(self, x: Tensor) -> Any:
+        kept, states = [], []
+        for i, block in enumerate(self.blocks):
+            x = block(x, 0.1 * i) + i
+            kept.append(x.mean(-1))
+        for scale in self.scales:
+            states.append(x * scale)
+        return torch.stack(kept, 1), torch.cat(states, dim=1), [torch.stack(states).sum(0)]
+
+    def carried(self, x: Tensor, y: Tensor) -> Tensor:
+        residual = x
+        before, now = x, y
+        for power in (1, 2, 3, 5, 8):
+            before, now = now, (before * power).tanh() + now
+        for _ in range(5):
+            now = torch.tanh(now @ now.mT) @ now
+        for other in (x, y, before, x * y):
+            now = now * other.sigmoid()
+        x = F.layer_norm(now, now.shape[-1:])
+        x = x + drawn(len(y), 2.0) - drawn(len(y), 3.0)
+        return residual * self.scales[0] + x * self.table.sum(0) + self.table[1]
+
+
 class Critic(nn.Module):
     def __init__(self):
         super().__init__()
@@ -214,6 +289,10 @@ CASES = {
     ),
     "gaussian": Case(Gaussian, lambda n: (torch.randn(n, 2),), {"penalty": "lagrangian"}),
     "everything": Case(Everything, vectors, {"loss": None, "sample": None, "entries": ("forward", "several", "modes")}),
+    "loops": Case(Loops, vectors, {"loss": None, "sample": None, "entries": ("forward", "gathered")}),
+    "carried": Case(
+        Loops, lambda n: (torch.randn(n, 4), torch.randn(n, 4)), {"loss": None, "sample": None, "entries": ("carried",)}
+    ),
     "critic": Case(Generator, vectors, {"recipe": Gan(critic=Critic(), latent=3, shape=(4,))}),
     "dense": Case(Vectors, vectors, {"head": "dense", "penalty": "mean", "space": "weights"}),
     "factors": Case(

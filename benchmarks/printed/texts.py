@@ -13,7 +13,7 @@ import torch
 from hypergen_compiler.checker import check_texts, require
 from hypergen_compiler.design import Request, design
 from hypergen_compiler.emit.files import emit
-from hypergen_compiler.emit.single_file import single_file
+from hypergen_compiler.emit.single_file import ORDER, single_file
 from hypergen_compiler.errors import HyperGenWarning
 from hypergen_compiler.publishing.formatting import formatted
 
@@ -31,7 +31,7 @@ def kept(name: str) -> Path:
     return FOLDER / f"{name.replace(' ', '_')}.txt"
 
 
-def files(name: str) -> dict[str, str]:
+def files(name: str, *, as_one: bool = False) -> dict[str, str]:
     """The texts of a package, formatted as they are published."""
     case = CASES[name]
     torch.manual_seed(0)
@@ -41,12 +41,16 @@ def files(name: str) -> dict[str, str]:
         found = design(Request(model, case.example, description="a model", **case.options), "package")
     made = emit(found.program, found.layout, found.plan, found.together)
     require("emission", check_texts(made), found.program)
-    made = formatted(single_file(formatted(made), found.program) if case.single_file else made)
+    made = formatted(made)
+    if as_one:
+        made = formatted(single_file(made, found.program))
     return {path: content.decode() for path, content in sorted(made.items()) if path.endswith(".py")}
 
 
 def printed(name: str, common: Mapping[str, str]) -> str:
     """What a package has of its own: how its files differ from those of the common one, whose own are shown whole."""
+    if CASES[name].single_file:
+        return differences(*(joined(files(name, as_one=as_one)) for as_one in (False, True)))
     made = files(name)
     parts = [f"==== {path}\n{differences('', common[path])}" for path in WHOLE if name == COMMON]
     for path, text in made.items():
@@ -56,6 +60,11 @@ def printed(name: str, common: Mapping[str, str]) -> str:
             parts.append(f"==== {path}\n{differences(common[path], text)}")
     parts.append(f"==== missing: {', '.join(sorted(common.keys() - made.keys())) or 'none'}\n")
     return "\n".join(parts)
+
+
+def joined(texts: Mapping[str, str]) -> str:
+    """All modules as one text, in the order of a single file."""
+    return "\n".join(texts[f"{name}.py"] for name in (*ORDER, "package", "test_package") if f"{name}.py" in texts)
 
 
 def differences(one: str, other: str) -> str:

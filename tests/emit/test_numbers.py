@@ -20,7 +20,7 @@ from hypergen_compiler.emit.batches import (
 )
 from hypergen_compiler.emit.numbers import extent_expression, number_expression, progression_expression
 from hypergen_compiler.plan import FeatureEncoder, Plan
-from hypergen_compiler.program import Affine, Choice, Extent, Input, Ratio
+from hypergen_compiler.program import TERMS, Affine, Choice, Curve, Extent, Input
 
 NUMBERS = {
     "n": (Affine(1), 100),
@@ -28,7 +28,6 @@ NUMBERS = {
     "n + 3": (Affine(1, 3), 11),
     "n - 3": (Affine(1, -3), 11),
     "4 * n - 1": (Affine(4, -1), 11),
-    "6.0 / n": (Ratio(6.0), 12),
     "training": (Choice(True, False), 100),
     "not training": (Choice(False, True), 5),
     "0.1 if training else 0.0": (Choice(0.1, 0.0), 1),
@@ -48,6 +47,45 @@ def test_numbers(text):
     assert found.text == text or eval(found.text, {"math": math}) == eval(text, {"math": math})
     assert number_expression(value, "length").text.count("(") == text.count("(")
     assert found.precedence == precedence
+
+
+CURVES = {
+    "n / 10": Curve("n", 0.1),
+    "-n / 10": Curve("n", -0.1),
+    "0.3 * n": Curve("n", 0.3),
+    "float(n)": Curve("n", 1.0),
+    "math.sqrt(n)": Curve("math.sqrt(n)", 1.0),
+    "-math.sqrt(n)": Curve("math.sqrt(n)", -1.0),
+    "2.0 * math.log(n)": Curve("math.log(n)", 2.0),
+    "math.log(60000 * n)": Curve("math.log(n)", 1.0, math.log(60_000)),
+    "0.5 / n": Curve("n", 0.5, inverse=True),
+    "-0.5 / n": Curve("n", -0.5, inverse=True),
+    "n / 4 + 0.5": Curve("n", 0.25, 0.5),
+    "n / 4 - 0.5": Curve("n", 0.25, -0.5),
+    "0.5 - n / 4": Curve("n", -0.25, 0.5),
+}
+
+
+@pytest.mark.parametrize("text", CURVES)
+def test_floats_that_follow_the_batch(text):
+    found = number_expression(CURVES[text], "length")
+    assert found.text == text
+    for n in (2, 3, 60):
+        assert eval(found.text, {"math": math, "n": n}) == pytest.approx(CURVES[text].at(n), rel=1e-12)
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+@pytest.mark.parametrize("term", TERMS)
+@pytest.mark.parametrize("offset", [0.0, 0.001, -3.0])
+@pytest.mark.parametrize("scale", [1.0, -1.0, 0.125, -0.3, 7.0])
+def test_curves_are_printed_as_they_run(term, scale, offset, inverse):
+    curve = Curve(term, scale, offset, inverse)
+    found = number_expression(curve, "length")
+    for n in (5, 60):
+        assert eval(found.text, {"math": math, "n": n}) == pytest.approx(curve.at(n), rel=1e-9)
+        tight = f"2.0 * {found.text}" if found.precedence >= 12 else f"1.0 + {found.text}"
+        wanted = 2.0 * curve.at(n) if found.precedence >= 12 else 1.0 + curve.at(n)
+        assert eval(tight, {"math": math, "n": n}) == pytest.approx(wanted, rel=1e-9)
 
 
 def extent(*terms):
@@ -117,11 +155,13 @@ def test_what_a_dataset_is_called():
     assert batch_names(planned(("batch", "vector", (2,), 2), ("x", "vector", (2,), 2))) == ["batch_2", "x"]
 
 
-@pytest.mark.parametrize(("rows", "size"), [(2, 1), (256, 1), (257, 2), (65_536, 2), (65_537, 4)])
-def test_tokens_take_the_fewest_bytes(rows, size):
-    assert token_bytes(planned(("t", "tokens", (5,), rows))) == size
-    files = {1: ".safetensors, .txt, .bin or", 2: ".safetensors, .bin or", 4: ".safetensors, .bin or"}[size]
-    assert files in source_kinds(planned(("t", "tokens", (5,), rows)))
+@pytest.mark.parametrize(
+    ("rows", "size", "text"), [(127, 1, ""), (128, 1, ".txt, "), (256, 1, ".txt, "), (257, 2, ""), (65_537, 4, "")]
+)
+def test_tokens_take_the_fewest_bytes(rows, size, text):
+    tokens = planned(("t", "tokens", (5,), rows))
+    assert token_bytes(tokens) == size
+    assert source_kinds(tokens) == f".npz, .npy, .pt, .safetensors, {text}.bin or module:function"
 
 
 @pytest.mark.parametrize("part", [("t", "tokens", (5, 2), 9), ("t", "label", (), 9), ("t", "vector", (5,), 9)])

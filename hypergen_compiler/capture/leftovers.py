@@ -7,7 +7,7 @@ from torch import nn
 
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.recorder import Recorder
-from hypergen_compiler.capture.tape import Call, Ref, Tape, same_values
+from hypergen_compiler.capture.tape import Call, Ref, Tape, references, same_values
 from hypergen_compiler.errors import HyperGenError
 
 __all__ = ["Held", "check_leftovers"]
@@ -34,7 +34,7 @@ def check_leftovers(held: Held, recorder: Recorder, point: EntryPoint) -> None:
     for name, parameter in model.named_parameters():
         if held.registered.get(name, parameter) is not parameter:
             raise refusal(point, f"replaces the parameter {name}", "Make it a buffer and write into that.")
-        if written := first_write(tape, recorder.refs.get(id(parameter))):
+        if written := write_into(tape, recorder.refs.get(id(parameter))):
             remedy = "Weights come from the hypernetwork: make it a buffer, or leave it as it is."
             raise refusal(point, f"changes the parameter {name} in place", remedy, written.where)
     for name, buffer in model.named_buffers():
@@ -46,7 +46,7 @@ def check_leftovers(held: Held, recorder: Recorder, point: EntryPoint) -> None:
         ref = recorder.refs.get(id(tensor), Ref("unread", 0))
         if ref.kind != "constant":
             continue
-        written = first_write(tape, ref)
+        written = next((call for call in tape.calls if tape.storages[ref] in call.writes), None)
         now = getattr(model.get_submodule(path), name, tensor)
         replaced = now is not tensor and not (isinstance(now, torch.Tensor) and same_values(now, tensor))
         if written is not None or replaced:
@@ -56,9 +56,17 @@ def check_leftovers(held: Held, recorder: Recorder, point: EntryPoint) -> None:
             raise refusal(point, f"changes {full}, a tensor that is no buffer, and reads it", remedy, where)
 
 
-def first_write(tape: Tape, ref: Ref | None) -> Call | None:
-    """The first call that writes into a tensor's memory."""
-    return next((call for call in tape.calls if ref in tape.storages and tape.storages[ref] in call.writes), None)
+def write_into(tape: Tape, ref: Ref | None) -> Call | None:
+    """The first call that writes into a parameter, other than through its `data`, which autograd does not see."""
+    storage = tape.storages.get(ref) if ref is not None else None
+    unseen: set[Ref] = set()
+    for call in tape.calls if storage is not None else ():
+        views = {other for other in references((call.args, call.kwargs)) if tape.storages[other] == storage}
+        if storage in call.writes and call.name != "Tensor.data.__set__" and views - unseen:
+            return call
+        if call.name == "Tensor.data.__get__" or views & unseen:
+            unseen.update(references(call.out))
+    return None
 
 
 def refusal(point: EntryPoint, what: str, remedy: str, where: str | None = None) -> HyperGenError:

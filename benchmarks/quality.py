@@ -1,7 +1,8 @@
 """What each head learns, and whether its samples follow the data:  python -m benchmarks.quality [--data mnist.npz]
 
-Every contender trains with as many steps on as many pictures; the plain model with the best of RATES, chosen by the
-held-out loss of seed 0, and also for two and four times as many steps, which tells what it reaches in a head's time.
+Every contender trains with as many steps on as many pictures, at the one of RATES that is best for the plain model, by
+the validation loss of seed 0; the plain model also for two and four times as many steps, which tells what it reaches in
+a head's time.
 Trainings are kept under --kept and not repeated. Writes quality.md and quality.json to the folder --out.
 """
 
@@ -55,9 +56,9 @@ class Kept:
         steps = length * TASKS[name].steps
         return self.begin((name, "plain", steps, rate, seed), run_plain, name, data, steps, rate, seed)
 
-    def head(self, name: str, data: Path | None, folder: Path, seed: int) -> Callable[[], Run]:
-        key = (folder.name, TASKS[name].steps, fingerprint(folder), seed)
-        return self.begin(key, run_head, name, data, folder, seed)
+    def head(self, name: str, data: Path | None, folder: Path, rate: float, seed: int) -> Callable[[], Run]:
+        key = (folder.name, TASKS[name].steps, fingerprint(folder), rate, seed)
+        return self.begin(key, run_head, name, data, folder, rate, seed)
 
     def ratio(self, measured: Callable[[Path], float], folder: Path) -> float:
         path = self.folder / f"{folder.name}-ratio-{fingerprint(folder)}.json"
@@ -83,8 +84,8 @@ def run_plain(name: str, data: Path | None, steps: int, rate: float, seed: int) 
     return train_plain(TASKS[name], digits(name, data), steps, rate, seed)
 
 
-def run_head(name: str, data: Path | None, folder: Path, seed: int) -> Run:
-    return train_head(TASKS[name], digits(name, data), folder, seed)
+def run_head(name: str, data: Path | None, folder: Path, rate: float, seed: int) -> Run:
+    return train_head(TASKS[name], digits(name, data), folder, rate, seed)
 
 
 def compiled(name: str, data: Path | None, scratch: Path) -> dict[str, Path]:
@@ -106,12 +107,14 @@ def rows(name: str, data: Path | None, seeds: int, kept: Kept, scratch: Path) ->
     task, pictures = TASKS[name], digits(name, data)
     tuning = {rate: kept.plain(name, data, 1, rate, 0) for rate in RATES}
     folders = compiled(name, data, scratch)
-    best = min(tuning, key=lambda rate: tuning[rate]().loss)
+    best = min(tuning, key=lambda rate: tuning[rate]().validation)
     measured = partial(step_ratio, task, pictures, SECONDS)
     ratios = {asked: kept.ratio(measured, folder) for asked, folder in folders.items()}
     lengths = [length for length in LENGTHS if length <= 2 or max(ratios.values()) > 2]
     plain = {length: [kept.plain(name, data, length, best, seed) for seed in range(seeds)] for length in lengths}
-    heads = {asked: [kept.head(name, data, folder, seed) for seed in range(seeds)] for asked, folder in folders.items()}
+    heads = {
+        asked: [kept.head(name, data, folder, best, seed) for seed in range(seeds)] for asked, folder in folders.items()
+    }
     lasting = {length: [run() for run in runs] for length, runs in plain.items()}
     usual = design(Request(task.make(), pictures.images[:2]), name).plan.head
     found = [plain_row(best, lasting)]

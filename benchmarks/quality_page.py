@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks.quality_runs import Run
-from benchmarks.quality_tasks import EPISODES, ITEMS, MIXTURES, SAMPLES, TASKS
+from benchmarks.quality_tasks import MIXTURES, PICTURES, SAMPLES, TASKS
 from hypergen_compiler.version import VERSION
 
 __all__ = ["Row", "at_length", "page", "plain_row", "row"]
@@ -68,10 +68,11 @@ def page(found: Mapping[str, Sequence[Row]], seeds: int) -> str:
     parts = [
         "# What each head learns\n",
         f"Written by `python -m benchmarks.quality`, HyperGen {VERSION}, torch {torch.__version__.partition('+')[0]}.",
-        f"Every contender takes as many steps, {EPISODES} datasets of {ITEMS} pictures each; the plain model sees as",
-        "many pictures in a step, with the best of three learning rates. Packages train by their own loop and",
-        f"settings, the penalty included. {seeds} seeds, means with standard errors.\n",
-        "- loss: nats per held-out picture, of packages under the weights that the averaged hypernetwork emits for all",
+        f"Every contender takes as many steps of {PICTURES} pictures each, at the learning rate that is the best of",
+        "three for the plain model by the validation pictures. Packages train by their own loop and their own settings",
+        "else, the penalty included; these settings were last changed by trials on the validation pictures, too.",
+        f"{seeds} seeds, means with standard errors.\n",
+        "- loss: nats per test picture, of packages under the weights that the averaged hypernetwork emits for all",
         "  of the training data",
         "- less plain's, equal steps and equal time: the loss less that of the plain model after as many steps, and",
         "  after as many as it takes in that time, read off between its trainings of once, twice and, where a head is",

@@ -13,7 +13,7 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from benchmarks.quality_tasks import EPISODES, ITEMS, Digits, Task, share_slope
+from benchmarks.quality_tasks import PICTURES, Digits, Task, share_slope
 from benchmarks.steps import ratio, time_pairs
 from hypergen_compiler.publishing.package import import_package
 
@@ -24,9 +24,10 @@ DRAWS = 20  # of a held-out loss, which is random
 
 @dataclass(frozen=True)
 class Run:
-    """One training: the loss in nats per held-out picture, and how generated class shares follow given ones (1 is
-    exactly, 0 not at all)."""
+    """One training: the losses in nats per picture of the validation and of the test data, and how generated class
+    shares follow given ones (1 is exactly, 0 not at all)."""
 
+    validation: float
     loss: float
     slope: float
 
@@ -41,9 +42,18 @@ def train_plain(task: Task, digits: Digits, steps: int, rate: float, seed: int) 
         step()
     model.eval()
     with torch.no_grad():
-        loss = statistics.mean(task.loss(model, digits.held_out).item() for _ in range(DRAWS))
-        slope = share_slope(digits, lambda dataset, n: task.sample(model, n))
-    return Run(loss, slope)
+        return measured(
+            digits,
+            lambda images: task.loss(model, images),
+            lambda dataset, n: task.sample(model, n),
+        )
+
+
+def measured(digits: Digits, loss: Callable[[Tensor], Tensor], sample: Callable[[Tensor, int], Tensor]) -> Run:
+    losses = [
+        statistics.mean(loss(images).mean().item() for _ in range(DRAWS)) for images in (digits.validation, digits.test)
+    ]
+    return Run(*losses, share_slope(digits, sample))
 
 
 def plain_step(task: Task, digits: Digits, model: nn.Module, steps: int, rate: float) -> Callable[[], None]:
@@ -54,7 +64,7 @@ def plain_step(task: Task, digits: Digits, model: nn.Module, steps: int, rate: f
         nonlocal done
         for group in optimizer.param_groups:
             group["lr"] = rate * max(0.05, 0.5 + 0.5 * math.cos(math.pi * done / steps))
-        rows = torch.randint(len(images), (EPISODES * ITEMS,))
+        rows = torch.randint(len(images), (PICTURES,))
         optimizer.zero_grad(set_to_none=True)
         task.loss(model, images[rows]).backward()
         optimizer.step()
@@ -63,11 +73,11 @@ def plain_step(task: Task, digits: Digits, model: nn.Module, steps: int, rate: f
     return step
 
 
-def train_head(task: Task, digits: Digits, folder: Path, seed: int) -> Run:
-    """A compiled package by its own training loop, with its own settings but for the steps and items."""
+def train_head(task: Task, digits: Digits, folder: Path, rate: float, seed: int) -> Run:
+    """A compiled package by its own training loop, with its own settings but for steps, pictures and learning rate."""
     torch.set_num_threads(1)
     package = import_package(folder, folder.name)
-    run = training(task, digits, package, task.steps, seed)
+    run = training(digits, package, task.steps, rate, seed)
     while run.step < task.steps:
         run.advance()
     hypernetwork = (run.averaged or run.hypernetwork).eval()
@@ -77,14 +87,16 @@ def train_head(task: Task, digits: Digits, folder: Path, seed: int) -> Run:
 
     with torch.no_grad():
         weights = emitted(digits.images)
-        held_out = digits.held_out
-        losses = [package.model.loss(weights, run.state, held_out).mean().item() for _ in range(DRAWS)]
-        slope = share_slope(digits, lambda dataset, n: package.model.sample(emitted(dataset), run.state, n))
-    return Run(statistics.mean(losses), slope)
+        return measured(
+            digits,
+            lambda images: package.model.loss(weights, run.state, images),
+            lambda dataset, n: package.model.sample(emitted(dataset), run.state, n),
+        )
 
 
-def training(task: Task, digits: Digits, package: ModuleType, steps: int, seed: int):
-    settings = package.training.Settings(steps=steps, batch=ITEMS, episodes=EPISODES, seed=seed)
+def training(digits: Digits, package: ModuleType, steps: int, rate: float, seed: int):
+    episodes = package.training.Settings().episodes
+    settings = package.training.Settings(steps=steps, batch=PICTURES // episodes, lr=rate, seed=seed)
     return package.training.Trainer(package.data.Data((digits.images,), digits.labels), settings)
 
 
@@ -92,7 +104,7 @@ def step_ratio(task: Task, digits: Digits, seconds: float, folder: Path) -> floa
     """How many plain steps a step of a package's training takes, the penalty included: the median of pairs of turns, in
     processor time, which other work on the machine disturbs least."""
     torch.set_num_threads(1)
-    run = training(task, digits, import_package(folder, folder.name), steps=8, seed=0)
+    run = training(digits, import_package(folder, folder.name), steps=8, rate=1e-3, seed=0)
     while run.step < 8:  # past the warm-up, in which the head rests
         run.advance()
     times = time_pairs(

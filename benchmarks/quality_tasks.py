@@ -18,20 +18,22 @@ from hypergen_compiler.evidence import measures
 from hypergen_compiler.examples import ConvVAE
 from hypergen_compiler.recipes.pythae import Pythae
 
-__all__ = ["EPISODES", "ITEMS", "TASKS", "Digits", "Task", "share_slope"]
+__all__ = ["PICTURES", "TASKS", "Digits", "Task", "share_slope"]
 
-EPISODES, ITEMS = 4, 32
+PICTURES = 128  # of a step
 MIXTURES, SAMPLES = 24, 256
 MNIST = 4000  # digits of the file, those held out included
 
 
 @dataclass(frozen=True)
 class Digits:
-    """Pictures [n, 1, side, side] between 0 and 1 and their labels [n], and pictures that nobody trains on."""
+    """Pictures [n, 1, side, side] between 0 and 1 and their labels [n], and pictures that nobody trains on: those by
+    which choices are made, and those by which the outcome is told."""
 
     images: Tensor
     labels: Tensor
-    held_out: Tensor
+    validation: Tensor
+    test: Tensor
 
     @cached_property
     def classifier(self) -> nn.Linear:
@@ -54,7 +56,7 @@ class Digits:
 @dataclass(frozen=True)
 class Task:
     """`loss(model, images)` and `sample(model, n)` are the model's own, as its package has them; trainings take `steps`
-    steps on EPISODES datasets of ITEMS pictures. `read` takes the file with MNIST."""
+    steps on PICTURES pictures. `read` takes the file with MNIST."""
 
     title: str
     steps: int
@@ -82,7 +84,8 @@ def mnist_digits(path: Path) -> Digits:
 
 def divided(pictures: Pictures) -> Digits:
     trained, held_out = split(pictures)
-    return Digits(trained.tensor(), torch.from_numpy(trained.labels).long(), held_out.tensor())
+    unseen = held_out.tensor()
+    return Digits(trained.tensor(), torch.from_numpy(trained.labels).long(), unseen[::2], unseen[1::2])
 
 
 TASKS = {

@@ -137,7 +137,8 @@ def verify_folder(
     points, callers = points_of(manifest, model)
     notes += [f"{name} is not compared: it is a function that only the caller of the compiler has" for name in callers]
     progress("comparing the package with the model")
-    result = verify_package(path, manifest["name"], warmed(model, points), points, loss=manifest["loss"])
+    only = {name: entry.get("only") for name, entry in manifest["entries"].items()}
+    result = verify_package(path, manifest["name"], warmed(model, points), points, only=only, loss=manifest["loss"])
     return with_notes(result, notes)
 
 

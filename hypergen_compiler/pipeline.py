@@ -59,6 +59,7 @@ class Build:
             batches=TRIED,
             start=True,
             modeless=[entry.name for entry in program.entries if not entry.knows_mode],
+            only={entry.name: entry.only for entry in program.entries},
             loss=program.loss,
             process=process,
         )

@@ -26,6 +26,7 @@ __all__ = [
     "Dimension",
     "Entry",
     "Extent",
+    "Half",
     "Input",
     "Module",
     "Parameter",
@@ -69,6 +70,16 @@ class Curve:
     def at(self, n: int) -> float:
         value = TERMS[self.term](n)
         return (self.scale / value if self.inverse else self.scale * value) + self.offset
+
+
+@dataclass(frozen=True)
+class Half:
+    """One half of the batch size n: `n // 2` or, the `other`, `n - n // 2`."""
+
+    other: bool = False
+
+    def at(self, n: int) -> int:
+        return n - n // 2 if self.other else n // 2
 
 
 @dataclass(frozen=True)
@@ -191,7 +202,7 @@ class Entry:
     `free_size` is the name of the second free size, `length` or `side`, where the entry point has one, and `other_size`
     a value of it besides the example's.
     `differentiable` tells whether the first output carries a gradient to the weights, `knows_mode` whether training
-    and evaluation differ in anything.
+    and evaluation differ in anything; `only` is the mode that the model runs in where it fails in the other.
     """
 
     name: str
@@ -206,6 +217,7 @@ class Entry:
     draws_random_numbers: bool = False
     knows_mode: bool = True
     evaluation: Entry | None = field(default=None, repr=False, compare=False)
+    only: str | None = None
 
     @property
     def graphs(self) -> tuple[torch.fx.Graph, ...]:

@@ -12,7 +12,7 @@ from torch import nn
 
 from hypergen_compiler.capture import capture, entry_points
 from hypergen_compiler.emit.model import model as model_text
-from hypergen_compiler.emit.weights import all_records
+from hypergen_compiler.emit.trees import all_records
 from hypergen_compiler.emit.weights import weights as weights_text
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning
 from hypergen_compiler.layout import lay_out
@@ -67,13 +67,13 @@ def names(program: Program, entry: int = 0) -> list[Any]:
 def emitted_model(program: Program) -> str:
     """The text of `model.py`, formatted as it is published."""
     layout = lay_out(program)
-    return formatted_text(model_text(program, layout, all_records(program, layout)))
+    return formatted_text(model_text(program, layout, all_records(program)))
 
 
 def emitted_weights(program: Program) -> str:
     """The text of `weights.py`, formatted as it is published."""
     layout = lay_out(program)
-    return formatted_text(weights_text(program, layout, all_records(program, layout)))
+    return formatted_text(weights_text(program, layout, all_records(program)))
 
 
 def formatted_text(text: str) -> str:

@@ -26,11 +26,13 @@ RULES = "E,F,W,I,UP,B"
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory) -> Path:
-    """The bundled models as they are compiled today, the first of them with every other head, and a statistical one."""
+    """The bundled models as they are compiled today, the first of them with every other head, one that reads texts under the
+    penalty of chains, and a statistical one."""
     folder = tmp_path_factory.mktemp("packages")
     named = {m.package: Origin(m.source, m.settings, m.example, entries=m.entries) for m in BUNDLED}
     named |= {f"conv_vae_{head.replace('-', '_')}": replace(named["conv_vae"], head=head) for head in VARIANTS}
     named["moments"] = Origin(f"{MODELS}:Moments", {}, "2")
+    named["texts"] = Origin(named["small_gpt"].source, {"vocabulary": 128}, "tokens:32:128", penalty="chains")
     for name, origin in named.items():
         (folder / name).mkdir()
         for path, content in build(request(origin, ignore), name).files.items():

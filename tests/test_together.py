@@ -118,7 +118,6 @@ MODELS = {
     "transposed 2d": (lambda: Layers(nn.ConvTranspose2d(3, 4, 4, stride=2, padding=1)), (3, 5, 5)),
     "batch norm": (lambda: Layers(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1)), (3, 6, 6)),
     "batch norm of vectors": (lambda: Layers(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)), (6,)),
-    "batch norm without record": (lambda: Layers(nn.Linear(6, 8), nn.BatchNorm1d(8, track_running_stats=False)), (6,)),
     "no biases": (lambda: Layers(nn.Linear(6, 8, bias=False), nn.Tanh(), nn.Linear(8, 3)), (6,)),
     "convolution in groups": (lambda: Layers(nn.Conv2d(4, 8, 3, groups=2), nn.ReLU(), nn.Conv2d(8, 2, 1)), (4, 5, 5)),
     "transposed 3d": (lambda: Layers(nn.ConvTranspose3d(2, 4, 3)), (2, 3, 3, 3)),
@@ -162,6 +161,26 @@ def test_samples_follow_their_dataset_and_keep_its_labels(head, observed):
     torch.manual_seed(0)
     found = observed(Labelled(), lambda n: (torch.rand(n, 6), torch.arange(n) % 3), "sample", head)
     assert agree(found) and found["together"]["output"][1] != 0
+
+
+def test_what_all_datasets_share_does_not_learn_from_the_penalty(tmp_path):
+    torch.manual_seed(0)
+    modules = written(designed(Labelled(), lambda n: (torch.rand(n, 6), torch.arange(n) % 3), "sample"), tmp_path)
+    hypernetwork, state = modules["hypernetwork"].Hypernetwork(), modules["weights"].State()
+    datasets = [(torch.rand(8, 6), torch.arange(8) % 3) for _ in range(2)]
+    penalty = modules["objective"].objective(hypernetwork, state, *datasets).penalty
+    penalty.backward()
+    assert hypernetwork.base.grad is None and hypernetwork.head.grad.any()
+
+
+def test_a_single_number_moves_no_further_than_its_own_size(tmp_path):
+    module = written(designed(Flattened(), lambda n: torch.randn(n, 3, 4)), tmp_path)
+    hypernetwork, flat = module["hypernetwork"], module["weights"].initial_weights()
+    scale = hypernetwork.magnitudes(flat)
+    place = {name: offset for name, _, offset in module["weights"].LAYOUT}
+    torch.testing.assert_close(scale[place["temperature"]], flat[place["temperature"]].abs())
+    shift = flat[place["shift"] : place["shift"] + 6]
+    torch.testing.assert_close(scale[place["shift"]], hypernetwork.REACH * shift.square().mean().sqrt())
 
 
 class Contrastive(nn.Module):
@@ -215,10 +234,24 @@ def test_what_the_pass_cannot_tell_apart_is_not_conditioned():
     assert reasons.keys() == {"weight"} and "test_together.py:" in reasons["weight"]
 
 
-def test_a_batch_norm_that_cannot_tell_datasets_apart_rules_the_pass_out():
-    found = designed(Layers(nn.Linear(6, 8), nn.BatchNorm1d(8, affine=False)), lambda n: torch.randn(n, 6))
+def test_a_batch_norm_without_running_statistics_rules_the_pass_out():
+    model = Layers(nn.Linear(6, 8), nn.BatchNorm1d(8, track_running_stats=False))
+    found = designed(model, lambda n: torch.randn(n, 6))
     assert not found.plan.together
-    assert "batch normalisation" in run_together(found.program).obstacle
+    assert "keeps no running statistics" in run_together(found.program).obstacle
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_batch_norm_takes_the_datasets_of_a_pass_for_one_batch(affine, tmp_path):
+    torch.manual_seed(0)
+    model = Layers(nn.Linear(6, 8), nn.BatchNorm1d(8, affine=affine), nn.Tanh(), nn.Linear(8, 2))
+    found = designed(model, lambda n: torch.randn(n, 6))
+    modules = written(found, tmp_path)
+    hypernetwork = modules["hypernetwork"].Hypernetwork(modules["weights"].pack(model.state_dict()))
+    state, items = modules["weights"].State(), torch.randn(12, 6) + torch.arange(12.0).unsqueeze(1)
+    terms = modules["objective"].objective(hypernetwork, state, *items.chunk(DATASETS))
+    torch.testing.assert_close(terms.loss, model.train().loss(items))
+    torch.testing.assert_close(state.to_state_dict()["net.1.running_var"], model.net[1].running_var)
 
 
 def test_layers_holds_what_the_model_calls_and_nothing_else():
@@ -339,7 +372,7 @@ def test_what_is_exported_is_what_each_dataset_had_in_the_pass(make, example, tm
 
 def test_without_a_common_pass_gains_stay():
     found = designed(
-        Layers(nn.Linear(6, 8), nn.BatchNorm1d(8, affine=False)), lambda n: torch.randn(n, 6), head="gains"
+        Layers(nn.Linear(6, 8), nn.BatchNorm1d(8, track_running_stats=False)), lambda n: torch.randn(n, 6), head="gains"
     )
     assert not found.plan.together and found.layout.gains == 8
 

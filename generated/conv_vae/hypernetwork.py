@@ -139,9 +139,13 @@ class Hypernetwork(nn.Module):
         rest = kept.expand(*changed.shape[:-1], -1)
         return torch.cat([changed, rest], dim=-1)
 
-    def emit_together(self, embedding: Tensor) -> Weights:
-        """[m, RANK] -> the weights of m datasets for one pass of the model over all of them"""
-        return unpack_together(self.base, self.scale * self.change(embedding))
+    def emit_together(self, embedding: Tensor, learn_base: bool = True) -> Weights:
+        """[m, RANK] -> the weights of m datasets for one pass of the model over all of them
+
+        Unless it is to learn from them, no gradient flows into `base`.
+        """
+        base = self.base if learn_base else self.base.detach()
+        return unpack_together(base, self.scale * self.change(embedding))
 
     def forward(self, batch: Batch) -> Tensor:
         """A dataset -> [SIZE]"""
@@ -149,10 +153,14 @@ class Hypernetwork(nn.Module):
 
 
 def magnitudes(flat: Tensor) -> Tensor:
-    """[SIZE] -> [CONDITIONED]: REACH times the root mean square of each element's tensor, at least REACH * 0.1."""
+    """[SIZE] -> [CONDITIONED]: REACH times the root mean square of each element's tensor, at least REACH * 0.1.
+
+    A single number, such as the scale of all noise, moves everything at once, and so goes without REACH.
+    """
     result = flat.new_full((CONDITIONED,), 0.1)
     for _, shape, offset in LAYOUT:
         size = torch.Size(shape).numel()
         if size and offset < CONDITIONED:
-            result[offset : offset + size] = flat[offset : offset + size].square().mean().sqrt().clamp_min(0.1)
-    return REACH * result
+            magnitude = flat[offset : offset + size].square().mean().sqrt().clamp_min(0.1)
+            result[offset : offset + size] = magnitude if size == 1 else REACH * magnitude
+    return result

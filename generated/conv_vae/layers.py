@@ -7,9 +7,6 @@ each of m datasets in front: `x` then holds the items of the first dataset, thos
 the same number of each.
 """
 
-from collections.abc import Iterator
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -39,15 +36,6 @@ def one_dataset(*values: Tensor | None) -> bool:
     return all(tensor is None or tensor.ndim == 1 for tensor in values)
 
 
-def by_dataset(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None
-) -> Iterator[tuple[Tensor, Tensor | None, Tensor | None]]:
-    """The items of each dataset with its own weight and bias; what all datasets share goes to each."""
-    m = next(values.shape[0] for values in (weight, bias) if values is not None and values.ndim > 1)
-    own = [values.unbind() if values is not None and values.ndim > 1 else [values] * m for values in (weight, bias)]
-    return zip(torch.unflatten(x, 0, (m, -1)).unbind(), *own, strict=True)
-
-
 def add(x: Tensor, values: Tensor, own: int = 1) -> Tensor:
     """x + values, of `own` dimensions, for every item"""
     return x + per_item(values, x, own)
@@ -63,15 +51,16 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """[rows, channels, ...] -> [rows, channels, ...]; each dataset by its own statistics, as if they came in turn."""
+    """[rows, channels, ...] -> [rows, channels, ...]; by the statistics of all datasets, as those of one batch.
+
+    By its own, a dataset would lose in training what tells its mixture from others, and keep it under running ones.
+    """
     if one_dataset(weight, bias):
         return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-    return torch.cat(
-        [
-            F.batch_norm(items, running_mean, running_var, gain, shift, training, momentum, eps)
-            for items, gain, shift in by_dataset(input, weight, bias)
-        ]
-    )
+    result = F.batch_norm(input, running_mean, running_var, None, None, training, momentum, eps)
+    if weight is not None:
+        result = result * per_channel(weight, result)
+    return result if bias is None else result + per_channel(bias, result)
 
 
 def conv2d(

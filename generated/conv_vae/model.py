@@ -48,8 +48,7 @@ def decode(w: Weights, state: State, z: Tensor, training: bool) -> Tensor:
     h = layers.linear(z, w.from_latent_weight, w.from_latent_bias).unflatten(1, (-1, 4, 4))
     for block, block_state in zip(w.decoder_blocks, state.decoder_blocks, strict=True):
         h = residual_block(block, block_state, h, training)
-    to_pixels = layers.conv_transpose2d(F.relu(h), w.to_pixels_weight, w.to_pixels_bias, stride=2, padding=1)
-    return torch.sigmoid(to_pixels)
+    return torch.sigmoid(layers.conv_transpose2d(F.relu(h), w.to_pixels_weight, w.to_pixels_bias, stride=2, padding=1))
 
 
 def loss(w: Weights, state: State, x: Tensor, training: bool = False) -> Tensor:

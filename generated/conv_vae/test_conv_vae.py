@@ -31,9 +31,9 @@ def floats(*shape: int, low: float, high: float, dtype: torch.dtype = torch.floa
 
 # What each entry point takes for a batch of n, in the range of the compiled example, and the shapes that it returns.
 INPUTS: dict[str, Callable[[int], tuple[Any, ...]]] = {
-    "loss": lambda n: (floats(n, 1, 8, 8, low=0.000226, high=0.99),),
+    "loss": lambda n: (floats(n, 1, 8, 8, low=0.000214, high=0.999),),
     "sample": lambda n: (n,),
-    "encode": lambda n: (floats(n, 1, 8, 8, low=0.000226, high=0.99),),
+    "encode": lambda n: (floats(n, 1, 8, 8, low=0.000214, high=0.999),),
 }
 SHAPES: dict[str, Callable[[int], list[tuple[int, ...]]]] = {
     "loss": lambda n: [()],

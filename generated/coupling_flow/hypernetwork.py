@@ -139,9 +139,13 @@ class Hypernetwork(nn.Module):
         rest = kept.expand(*changed.shape[:-1], -1)
         return torch.cat([changed, rest], dim=-1)
 
-    def emit_together(self, embedding: Tensor) -> Weights:
-        """[m, RANK] -> the weights of m datasets for one pass of the model over all of them"""
-        return unpack_together(self.base, self.scale * self.change(embedding))
+    def emit_together(self, embedding: Tensor, learn_base: bool = True) -> Weights:
+        """[m, RANK] -> the weights of m datasets for one pass of the model over all of them
+
+        Unless it is to learn from them, no gradient flows into `base`.
+        """
+        base = self.base if learn_base else self.base.detach()
+        return unpack_together(base, self.scale * self.change(embedding))
 
     def forward(self, batch: Batch) -> Tensor:
         """A dataset -> [SIZE]"""
@@ -154,5 +158,6 @@ def magnitudes(flat: Tensor) -> Tensor:
     for _, shape, offset in LAYOUT:
         size = torch.Size(shape).numel()
         if size and offset < CONDITIONED:
-            result[offset : offset + size] = flat[offset : offset + size].square().mean().sqrt().clamp_min(0.1)
-    return REACH * result
+            magnitude = flat[offset : offset + size].square().mean().sqrt().clamp_min(0.1)
+            result[offset : offset + size] = REACH * magnitude
+    return result

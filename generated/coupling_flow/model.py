@@ -22,8 +22,7 @@ def scale_and_shift(w: Coupling, state: CouplingState, kept: Tensor) -> tuple[Te
     """[n, 2] -> [n, 2], [n, 2]  (flow.py:28)"""
     network = F.silu(layers.linear(kept, w.network_linear0_weight, w.network_linear0_bias))
     network = layers.linear(network, w.network_linear2_weight, w.network_linear2_bias)
-    network = layers.linear(F.silu(network), w.network_linear4_weight, w.network_linear4_bias)
-    log_scale, shift = network.chunk(2, dim=1)
+    log_scale, shift = layers.linear(F.silu(network), w.network_linear4_weight, w.network_linear4_bias).chunk(2, dim=1)
     free = 1 - state.mask
     return free * torch.tanh(log_scale), free * shift
 

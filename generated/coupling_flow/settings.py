@@ -14,12 +14,12 @@ class Settings(NamedTuple):
     """With the same settings and data, a CPU repeats a run bit for bit."""
 
     steps: int = 2000
-    batch: int = 64  # items per small dataset
-    episodes: int = 4  # small datasets per backward pass
+    batch: int = 32  # items per small dataset
+    episodes: int = 8  # small datasets per backward pass
     accumulate: int = 1  # backward passes per step, each over datasets of its own
     lr: float = 3e-3
     warmup: int = 0  # steps in which the learning rate rises to it, before it falls by a cosine
-    strength: float = 3.0  # of the autophagy penalty, against a loss in nats per item
+    strength: float = 10.0  # of the autophagy penalty, against a loss in nats per item
     ema: float = 0.999  # decay of the parameters' moving average; 0 for none
     groups: int = 10  # of similar items, to mix where the data has no labels; 0 for none
     seed: int = 0

@@ -31,9 +31,9 @@ def floats(*shape: int, low: float, high: float, dtype: torch.dtype = torch.floa
 
 # What each entry point takes for a batch of n, in the range of the compiled example, and the shapes that it returns.
 INPUTS: dict[str, Callable[[int], tuple[Any, ...]]] = {
-    "loss": lambda n: (floats(n, 2, low=0.0332, high=0.994),),
+    "loss": lambda n: (floats(n, 2, low=0.00472, high=0.994),),
     "sample": lambda n: (n,),
-    "log_prob": lambda n: (floats(n, 2, low=0.0332, high=0.994),),
+    "log_prob": lambda n: (floats(n, 2, low=0.00472, high=0.994),),
 }
 SHAPES: dict[str, Callable[[int], list[tuple[int, ...]]]] = {
     "loss": lambda n: [()],

@@ -17,7 +17,7 @@ TENSORS = Path(__file__).with_name("tensors.pt")  # the compiled model's own val
 
 
 class Coupling(NamedTuple):
-    """couplings.0, couplings.1, couplings.2, couplings.3, ..."""
+    """couplings.0, couplings.1, couplings.2, couplings.3, couplings.4, couplings.5"""
 
     network_linear0_weight: Tensor  # [32, 2]
     network_linear0_bias: Tensor  # [32]
@@ -138,7 +138,7 @@ def initial_weights() -> Tensor:
 
 
 class CouplingState(NamedTuple):
-    """couplings.0, couplings.1, couplings.2, couplings.3, ..."""
+    """couplings.0, couplings.1, couplings.2, couplings.3, couplings.4, couplings.5"""
 
     mask: Tensor  # [2]
 

@@ -13,9 +13,14 @@ from .groups import find_groups
 from .hypernetwork import Batch
 from .loader import Loader, Request
 
+BALANCING = 5  # passes over the mixtures of a step, after which groups are at most a few percent apart
+
 
 class Episodes:
     """Small datasets of `size` items without end, each a random mixture of the labels (Dirichlet).
+
+    The mixtures of one step together hold as much of every label: chance would fill a step with a few of them, and what
+    all datasets share would follow it to and fro.
 
     Where there are no labels, `groups` groups of similar items stand for them, if it is at least 2; else a dataset is a
     random part of the data.
@@ -23,7 +28,7 @@ class Episodes:
     """
 
     def __init__(
-        self, data: Data, size: int, seed: int, concentration: float = 0.3, groups: int = 10, workers: int = 0
+        self, data: Data, size: int, seed: int, concentration: float = 0.15, groups: int = 10, workers: int = 0
     ):
         self.data, self.size = data, size
         self.generator = torch.Generator().manual_seed(seed)
@@ -57,16 +62,25 @@ class Episodes:
     def draw(self, request: Request, generator: torch.Generator) -> list[Tensor]:
         """Which items the datasets of a request consist of."""
         drawn = [self.draw_plain(request.plain, generator)] if request.plain else []
-        return drawn + [self.draw_mixture(generator) for _ in range(request.mixtures)]
+        if not self.mixes:
+            return drawn + [self.draw_plain(self.size, generator) for _ in range(request.mixtures)]
+        return drawn + [
+            self.draw_mixture(shares, generator) for shares in self.draw_shares(request.mixtures, generator)
+        ]
 
     def draw_plain(self, size: int, generator: torch.Generator) -> Tensor:
         return torch.randint(len(self.data.inputs[0]), (size,), generator=generator)
 
-    def draw_mixture(self, generator: torch.Generator) -> Tensor:
-        if not self.mixes:
-            return self.draw_plain(self.size, generator)
+    def draw_shares(self, mixtures: int, generator: torch.Generator) -> Tensor:
+        """[mixtures, groups]: how much of each group there is in each mixture."""
         # torch.distributions.Dirichlet takes no generator.
-        shares = torch._sample_dirichlet(self.concentration, generator)  # pyright: ignore
+        shares = torch._sample_dirichlet(self.concentration.expand(mixtures, -1), generator)  # pyright: ignore
+        for _ in range(BALANCING if mixtures > 1 else 0):
+            shares = shares / shares.sum(0).clamp_min(1e-6)
+            shares = shares / shares.sum(1, keepdim=True)
+        return shares
+
+    def draw_mixture(self, shares: Tensor, generator: torch.Generator) -> Tensor:
         groups = torch.multinomial(shares, self.size, replacement=True, generator=generator)
         places = torch.rand(self.size, dtype=torch.float64, generator=generator) * self.counts[groups]
         return self.by_group[self.starts[groups] + places.long()]

@@ -29,10 +29,8 @@ def block(w: Block, x: Tensor, training: bool) -> Tensor:
     """[n, _, 32] -> [n, _, 32]  (gpt.py:43)"""
     norm1 = layers.layer_norm(x, (32,), w.norm1_weight, w.norm1_bias)
     x = x + F.dropout(self_attention(w.attention, norm1, training), p=0.1, training=training)
-    norm2 = layers.layer_norm(x, (32,), w.norm2_weight, w.norm2_bias)
-    expand = layers.linear(norm2, w.expand_weight, w.expand_bias)
-    contract = layers.linear(F.gelu(expand), w.contract_weight, w.contract_bias)
-    return x + F.dropout(contract, p=0.1, training=training)
+    expand = layers.linear(layers.layer_norm(x, (32,), w.norm2_weight, w.norm2_bias), w.expand_weight, w.expand_bias)
+    return x + F.dropout(layers.linear(F.gelu(expand), w.contract_weight, w.contract_bias), p=0.1, training=training)
 
 
 def forward(w: Weights, state: State, tokens: Tensor, training: bool = False) -> Tensor:

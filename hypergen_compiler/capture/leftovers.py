@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.recorder import Recorder
-from hypergen_compiler.capture.tape import Call, Ref, Tape, references, same_values
+from hypergen_compiler.capture.tape import Call, Ref, Tape, fill, same_values
 from hypergen_compiler.errors import HyperGenError
 
-__all__ = ["Held", "check_leftovers"]
+__all__ = ["Held", "check_leftovers", "check_repeated"]
 
 
 class Held:
-    """The tensors that a model holds before a run, by name: registered ones, and plain attributes."""
+    """What a model holds before a run, by name: registered tensors, plain ones, and numbers."""
 
     def __init__(self, model: nn.Module):
         self.model = model
         self.registered = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        self.numbers = plain_numbers(model)
         self.plain = {
             (path, name): value
             for path, module in model.named_modules()
@@ -28,15 +31,11 @@ class Held:
 
 
 def check_leftovers(held: Held, recorder: Recorder, point: EntryPoint) -> None:
-    """Raises HG204 for state that is kept outside of buffers, for parameters that are written into, and for parameters
-    and buffers that are replaced."""
+    """Raises HG204 for state that is kept outside of buffers, and for parameters and buffers that are replaced."""
     tape, model = recorder.tape, held.model
     for name, parameter in model.named_parameters():
         if held.registered.get(name, parameter) is not parameter:
             raise refusal(point, f"replaces the parameter {name}", "Make it a buffer and write into that.")
-        if written := write_into(tape, recorder.refs.get(id(parameter))):
-            remedy = "Weights come from the hypernetwork: make it a buffer, or leave it as it is."
-            raise refusal(point, f"changes the parameter {name} in place", remedy, written.where)
     for name, buffer in model.named_buffers():
         old = held.registered.get(name, buffer)
         if old.shape != buffer.shape or old.dtype != buffer.dtype:
@@ -46,7 +45,7 @@ def check_leftovers(held: Held, recorder: Recorder, point: EntryPoint) -> None:
         ref = recorder.refs.get(id(tensor), Ref("unread", 0))
         if ref.kind != "constant":
             continue
-        written = next((call for call in tape.calls if tape.storages[ref] in call.writes), None)
+        written = first_write(tape, ref)
         now = getattr(model.get_submodule(path), name, tensor)
         replaced = now is not tensor and not (isinstance(now, torch.Tensor) and same_values(now, tensor))
         if written is not None or replaced:
@@ -56,17 +55,66 @@ def check_leftovers(held: Held, recorder: Recorder, point: EntryPoint) -> None:
             raise refusal(point, f"changes {full}, a tensor that is no buffer, and reads it", remedy, where)
 
 
-def write_into(tape: Tape, ref: Ref | None) -> Call | None:
-    """The first call that writes into a parameter, other than through its `data`, which autograd does not see."""
-    storage = tape.storages.get(ref) if ref is not None else None
-    unseen: set[Ref] = set()
-    for call in tape.calls if storage is not None else ():
-        views = {other for other in references((call.args, call.kwargs)) if tape.storages[other] == storage}
-        if storage in call.writes and call.name != "Tensor.data.__set__" and views - unseen:
-            return call
-        if call.name == "Tensor.data.__get__" or views & unseen:
-            unseen.update(references(call.out))
-    return None
+def check_repeated(held: Held, recorder: Recorder, point: EntryPoint, again: Callable[[], Tape]) -> None:
+    """Raises HG204 for an entry point that does something else when it is called again, as it is by `again`.
+
+    Weights that it multiplies by a mask stay the same then; a number that the model counts up, or weights that follow
+    others, do not.
+    """
+    tape, model = recorder.tape, held.model
+    writes = {name: first_write(tape, recorder.refs.get(id(p))) for name, p in model.named_parameters()}
+    written = {name: call for name, call in writes.items() if call is not None}
+    counted = [name for name, value in plain_numbers(model).items() if held.numbers.get(name, value) != value]
+    if not written and not counted:
+        return
+    calls = again().calls
+    for name in changed_by_calls(model, list(written), again):
+        remedy = "Weights come from the hypernetwork: make it a buffer, or leave it as it is."
+        raise refusal(point, f"changes the parameter {name} in place", remedy, written[name].where)
+    what = f"does something else when it is called again{f', for it changes {counted[0]}' if counted else ''}"
+    remedy = "Keep what changes in a buffer, as a tensor; call a model that initialises itself before compiling it."
+    apart = next((one for one, other in zip(tape.calls, calls, strict=False) if apart_in_numbers(one, other)), None)
+    if apart is not None or len(tape.calls) != len(calls):
+        raise refusal(point, what, remedy, (apart or tape.calls[-1]).where)
+
+
+def changed_by_calls(model: nn.Module, names: list[str], again: Callable[[], Tape]) -> list[str]:
+    """The parameters that a second call with other weights than the model's own changes once more."""
+    parameters = dict(model.named_parameters())
+    if names:
+        with torch.no_grad():
+            for number, parameter in enumerate(filter(torch.is_floating_point, parameters.values())):
+                parameter.mul_(1 + 0.01 * number)  # each moved otherwise, so that copies of one are no copies
+        again()
+    after = {name: parameters[name].detach().clone() for name in names}
+    if names:
+        again()
+    return [name for name in names if not same_values(parameters[name].detach(), after[name])]
+
+
+def apart_in_numbers(one: Call, other: Call) -> bool:
+    return one.name != other.name or numbers_in(one) != numbers_in(other)
+
+
+def numbers_in(call: Call) -> list[int | float]:
+    found: list[int | float] = []
+    fill((call.args, call.kwargs), lambda item: found.append(item) if isinstance(item, int | float) else None)
+    return found
+
+
+def plain_numbers(model: nn.Module) -> dict[str, int | float]:
+    """The numbers of Python's that modules hold as attributes."""
+    return {
+        f"{path}.{name}" if path else name: value
+        for path, module in model.named_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, int | float) and name != "training" and value == value
+    }
+
+
+def first_write(tape: Tape, ref: Ref | None) -> Call | None:
+    """The first call that writes into a tensor's memory."""
+    return next((call for call in tape.calls if ref in tape.storages and tape.storages[ref] in call.writes), None)
 
 
 def refusal(point: EntryPoint, what: str, remedy: str, where: str | None = None) -> HyperGenError:

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
+import torch
+
 from hypergen_compiler.capture.numbers import Mismatch, dimension, extend_number, follow
-from hypergen_compiler.capture.tape import Call, Ref, Tape, same_values
+from hypergen_compiler.capture.sized import made_from_sizes
+from hypergen_compiler.capture.tape import Call, Ref, Tape, references, same_values
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.program import Affine, Container, Curve, Extent
+from hypergen_compiler.program import Affine, Container, Curve, Extent, Half
 
 __all__ = ["merge_batches", "merge_outputs", "merge_sizes"]
+
+OF_NUMBERS = frozenset({"torch.tensor", "torch.as_tensor", "torch.asarray"})
 
 
 def merge_batches(tapes: Sequence[Tape], sizes: Sequence[int], entry: str) -> Tape:
@@ -26,21 +31,49 @@ def merge_batches(tapes: Sequence[Tape], sizes: Sequence[int], entry: str) -> Ta
             calls[0].args = unify([call.args for call in calls], sizes)
             calls[0].kwargs = unify([call.kwargs for call in calls], sizes)
         except Mismatch as mismatch:
-            refuse(mismatch, calls[0], entry)
-    for ref, value in first.constants.items():
-        others = [tape.constants.get(ref) for tape in tapes[1:]]
-        if any(other is None or not same_values(other, value) for other in others):
-            raise HyperGenError(
-                "HG204",
-                f"{entry} uses a tensor made outside of recorded calls (from numpy, say) that changes with the batch",
-                where=first.constant_places.get(ref),
-                remedy="Make it with torch functions from the inputs, or pass it as an input.",
-            )
+            if not make_from_sizes(calls, sizes):
+                refuse(mismatch, calls[0], entry)
     for ref, shape in first.shapes.items():
         shapes = [tape.shapes.get(ref, ()) for tape in tapes]
         if all(len(other) == len(shape) for other in shapes):
             first.shapes[ref] = tuple(dimension(column, sizes) for column in zip(*shapes, strict=True))
+    for ref, value in list(first.constants.items()):
+        others = [tape.constants.get(ref) for tape in tapes[1:]]
+        if any(other is None or not same_values(other, value) for other in others):
+            merge_constant(first, ref, [value, *others], sizes, entry)
     return first
+
+
+def merge_constant(
+    first: Tape, ref: Ref, values: Sequence[torch.Tensor | None], sizes: Sequence[int], entry: str
+) -> None:
+    """Makes a tensor that no recorded call made, and that follows the batch, by a call of its own."""
+    made = made_from_sizes(values, sizes)
+    if made is None or ref in first.aliases:
+        raise HyperGenError(
+            "HG204",
+            f"{entry} uses a tensor made outside of recorded calls (from numpy, say) that changes with the batch",
+            where=first.constant_places.get(ref),
+            remedy="Make it with torch functions from the inputs, or pass it as an input.",
+        )
+    del first.constants[ref]
+    value = first.substitute(ref)
+    shapes = [item.shape for item in values if item is not None]
+    first.shapes[value] = tuple(dimension(column, sizes) for column in zip(*shapes, strict=True))
+    call = Call(*made, grad=False, out=value, where=first.constant_places.get(ref))
+    call.scope = first.root
+    first.calls.insert(0, call)
+
+
+def make_from_sizes(calls: Sequence[Call], sizes: Sequence[int]) -> bool:
+    """Lets a call that makes a tensor of Python's numbers follow the batch, where no argument of it does."""
+    call = calls[0]
+    if call.name not in OF_NUMBERS or any(references([(c.args, c.kwargs) for c in calls])):
+        return False
+    made = made_from_sizes([c.function(*c.args, **c.kwargs) for c in calls], sizes)
+    if made is not None:
+        call.function, call.name, call.args, call.kwargs = made
+    return made is not None
 
 
 def merge_outputs(tapes: Sequence[Tape], sizes: Sequence[int], entry: str, where: str | None) -> Any:
@@ -102,7 +135,7 @@ def merge_sizes(usual: Tape, others: Sequence[Tape], points: Sequence[tuple[int,
 
 def extend(merged: Any, others: Sequence[Any], points: Sequence[tuple[int, int]]) -> Any:
     """A structure merged over batch sizes with the same structure from runs at other sizes; raises Mismatch."""
-    if isinstance(merged, Affine | Curve | Extent) or type(merged) is int:
+    if isinstance(merged, Affine | Curve | Half | Extent) or type(merged) is int:
         return extend_number(merged, others, points)
     if isinstance(merged, slice):
         parts = ("start", "stop", "step")

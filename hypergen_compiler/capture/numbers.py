@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from hypergen_compiler.program import TERMS, Affine, Curve, Extent
+from hypergen_compiler.program import TERMS, Affine, Curve, Extent, Half
 
 __all__ = ["FORMS", "Mismatch", "curves", "dimension", "extend_number", "fitted", "follow"]
 
@@ -29,6 +29,9 @@ def follow(values: Sequence[Any], sizes: Sequence[int]) -> Any:
         line = Affine(slope, values[0] - slope * sizes[0])
         if left == 0 and all(line.at(size) == value for size, value in zip(sizes, values, strict=True)):
             return line
+        for half in (Half(), Half(other=True)):
+            if all(half.at(size) == value for size, value in zip(sizes, values, strict=True)):
+                return half
         for form in POWERS_OF_THE_BATCH:
             extent = fitted(form, values, [(size, 1) for size in sizes])
             if extent is not None:
@@ -71,7 +74,7 @@ def dimension(values: Sequence[int], sizes: Sequence[int]) -> int | Affine:
         found = follow(values, sizes)
     except Mismatch:
         return values[0]
-    return values[0] if isinstance(found, Extent) else found
+    return values[0] if isinstance(found, Extent | Half) else found
 
 
 def equal(one: Any, other: Any) -> bool:
@@ -87,7 +90,7 @@ def extend_number(merged: Any, others: Sequence[Any], points: Sequence[tuple[int
     at_usual = [at(merged, n) for n, _ in points]
     if all(type(o) is type(v) and abs(o - v) <= 1e-12 * abs(v) for o, v in zip(others, at_usual[1:], strict=True)):
         return merged
-    if isinstance(merged, Curve | Extent) or any(type(other) is not int for other in others):
+    if isinstance(merged, Curve | Half | Extent) or any(type(other) is not int for other in others):
         raise Mismatch([merged, *others])
     values = [at_usual[0], *others]
     for form in (form for form in FORMS if len(form) < len(points)):  # as many runs as powers would fit anything
@@ -100,7 +103,7 @@ def extend_number(merged: Any, others: Sequence[Any], points: Sequence[tuple[int
 def at(merged: Any, n: int) -> Any:
     if isinstance(merged, Extent):
         return int(merged.at(n, 1))
-    return merged.at(n) if isinstance(merged, Affine | Curve) else merged
+    return merged.at(n) if isinstance(merged, Affine | Curve | Half) else merged
 
 
 POWERS_OF_THE_BATCH = (((2, 0),), ((2, 0), (1, 0)))  # pairs of items, with themselves or without

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +27,7 @@ __all__ = ["batch_sizes", "capture"]
 
 CRITIC = "critic"  # the submodule that a critic's loss trains
 
-CANDIDATE_SIZES = (11, 5, 7, 13, 17, 19, 23, 29, 31, 37)
+CANDIDATE_SIZES = (11, 5, 14, 7, 13, 17, 19, 23, 29, 31, 37)
 
 
 def capture(
@@ -50,7 +51,10 @@ def capture(
     sizes = batch_sizes(model)
     constants: dict[str, torch.Tensor] = {}
     frozen: dict[str, None] = {}
-    entries = tuple(record(model, point, sizes, constants, frozen, allow_frozen) for point in points)
+    entries = tuple(
+        record(model, point, sizes, constants, frozen, allow_frozen, trains=point.name in (loss, critic))
+        for point in points
+    )
     by_name = {entry.name: entry for entry in entries}
     if loss is not None:
         check_loss(by_name[loss])
@@ -76,7 +80,10 @@ def capture(
 
 
 def batch_sizes(model: nn.Module) -> tuple[int, ...]:
-    """Three batch sizes that no dimension of a parameter or buffer has, so that none is mistaken for the other."""
+    """Three batch sizes that no dimension of a parameter or buffer has, so that none is mistaken for the other.
+
+    Odd ones and an even one, where there is one: what a model does may depend on that.
+    """
     taken = {size for tensor in (*model.parameters(), *model.buffers()) for size in tensor.shape}
     free = [size for size in CANDIDATE_SIZES if size not in taken]
     return tuple((*free, *CANDIDATE_SIZES)[:3])
@@ -89,17 +96,41 @@ def record(
     constants: dict[str, torch.Tensor],
     frozen: dict[str, None],
     allow_frozen: bool,
+    trains: bool,
 ) -> Entry:
     """One entry point in both modes: one program with `training` flags or, where they differ in more, two."""
-    training = record_mode(model, point, sizes, training=True)
-    evaluation = record_mode(model, point, sizes, training=False)
+    tapes = record_modes(model, point, sizes, trains)
+    if len(tapes) == 1:
+        ((only, tape),) = tapes.items()
+        frozen.update(dict.fromkeys(check_escapes((tape,), point, allow_frozen=allow_frozen)))
+        return replace(make_entry(model, point, tape, sizes, constants), only=only)
+    training, evaluation = tapes["training"], tapes["evaluation"]
     if training.free_size != evaluation.free_size:
-        return record(model, with_fixed_size(point), sizes, constants, frozen, allow_frozen)
+        return record(model, with_fixed_size(point), sizes, constants, frozen, allow_frozen, trains)
     frozen.update(dict.fromkeys(check_escapes((training, evaluation), point, allow_frozen=allow_frozen)))
     if merge_modes(training, evaluation) is not None:
         return make_entry(model, point, training, sizes, constants)
     other = make_entry(model, point, evaluation, sizes, constants)
     return make_entry(model, point, training, sizes, constants, other)
+
+
+def record_modes(model: nn.Module, point: EntryPoint, sizes: Sequence[int], trains: bool) -> dict[str, Tape]:
+    """The tapes of both modes, or evaluation's alone where the entry point does not run in training, by name.
+
+    Flows whose batch norms can be inverted in evaluation alone have such samplers. What `trains` must run in training.
+    """
+    try:
+        training = record_mode(model, point, sizes, training=True)
+    except HyperGenError as failure:
+        if failure.code != "HG202" or trains:
+            raise
+        with suppress(HyperGenError):
+            evaluation = record_mode(model, point, sizes, training=False)
+            sentence = f"{point.name} runs in evaluation mode alone, so the package's does the same in both"
+            warnings.warn(f"{sentence} ({failure.what})", HyperGenWarning, stacklevel=2)
+            return {"evaluation": evaluation}
+        raise
+    return {"training": training, "evaluation": record_mode(model, point, sizes, training=False)}
 
 
 def with_fixed_size(point: EntryPoint) -> EntryPoint:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import nn
 
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.fake import faking, needs_faking
-from hypergen_compiler.capture.leftovers import Held, check_leftovers
+from hypergen_compiler.capture.leftovers import Held, check_leftovers, check_repeated
 from hypergen_compiler.capture.merge import merge_batches, merge_outputs, merge_sizes
 from hypergen_compiler.capture.outputs import describe
 from hypergen_compiler.capture.prepare import clear_caches, fresh_copy, outside_randomness_refused, seeded
 from hypergen_compiler.capture.recorder import Recorder, run
-from hypergen_compiler.capture.tape import Call, Ref, Tape, fill, references, tensors
+from hypergen_compiler.capture.tape import Call, Ref, Tape, references, tensors
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.where import blame
 
@@ -105,9 +104,11 @@ def record_on(
             remedy="Seed the generator before calling the entry point.",
         )
     check_leftovers(held, recorder, point)
+    if scopes and not fake:
+        check_repeated(held, recorder, point, lambda: record_on(model, point, sizes, training, scopes=False))
     tape.out = describe(output, lambda tensor: made_by_call(recorder, tensor, point), point.name, point.origin)
     made = tensors(output)
-    tape.differentiable = bool(made) and made[0].requires_grad
+    tape.differentiable = bool(made) and made[0].requires_grad and (fake or not scopes or has_gradient(made[0], model))
     buffers = dict(model.named_buffers())
     rebind(recorder, [name for name, tensor in buffers.items() if before.get(name) != id(tensor)], buffers)
     written = frozenset().union(*(call.writes for call in tape.calls))
@@ -118,6 +119,16 @@ def record_on(
 def tensor_names(model: nn.Module) -> dict[str, int]:
     """Every parameter and buffer by name, with its identity."""
     return {name: id(tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+
+
+def has_gradient(tensor: torch.Tensor, model: nn.Module) -> bool:
+    """Whether autograd can go back through what was computed: not where a write changed what it needs for that."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        torch.autograd.grad(tensor.abs().sum(), trained, allow_unused=True)
+    except RuntimeError:
+        return False
+    return True
 
 
 def made_by_call(recorder: Recorder, tensor: torch.Tensor, point: EntryPoint) -> Ref:
@@ -167,18 +178,7 @@ def is_needed_later(tape: Tape, buffer: Ref, bound: dict[Ref, Ref]) -> bool:
 
 def keep_in_clone(tape: Tape, kept: Ref) -> Call:
     """A clone that stands for a buffer or constant in all calls of the tape."""
-    value = Ref("value", len(tape.shapes))
-    tape.shapes[value], tape.dtypes[value] = tape.shapes[kept], tape.dtypes[kept]
-    tape.storages[value] = tape.storages[kept]  # views that were taken of it are now views of the clone
-
-    def instead(item: Any) -> Any:
-        return value if item == kept else item
-
-    for call in tape.calls:
-        call.args, call.kwargs, call.out = (fill(part, instead) for part in (call.args, call.kwargs, call.out))
-    tape.rebound = {name: instead(ref) for name, ref in tape.rebound.items()}
-    tape.out = fill(tape.out, instead)
-    clone = Call(torch.Tensor.clone, "Tensor.clone", (kept,), {}, grad=False, out=value)
+    clone = Call(torch.Tensor.clone, "Tensor.clone", (kept,), {}, grad=False, out=tape.substitute(kept))
     clone.scope = tape.root
     return clone
 

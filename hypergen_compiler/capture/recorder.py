@@ -34,6 +34,11 @@ ESCAPES = frozenset(
 UNCOUNTED = frozenset({"batch_norm", "instance_norm"})  # these update running statistics, and no version tells of it
 REFLECTED = frozenset({"Tensor.add", "Tensor.mul"})  # recorded alike for `x + 1` and `1 + x`
 OF_ARRAYS = frozenset({"torch.tensor", "torch.as_tensor", "torch.asarray"})
+SHORT = 32  # elements of an array that is written as a list
+OVERWRITING = frozenset(
+    "normal_ uniform_ fill_ zero_ copy_ exponential_ random_ bernoulli_ geometric_ log_normal_ cauchy_ "
+    "constant_".split()
+)
 SHAPE_ONLY = frozenset(
     "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full".split()
 )
@@ -73,6 +78,7 @@ class Recorder(TorchFunctionMode):
         self.sources: dict[Ref, frozenset[Ref]] = {}
         self.written_sources: dict[int, frozenset[Ref]] = {}
         self.joined: dict[int, int] = {}
+        self.arrays: dict[int, torch.Tensor] = {}
         self.generator: torch.Tensor | None = None
         self.autocast = torch.is_autocast_enabled("cpu")
         self.scopes: dict[int, Scope] = {}
@@ -108,7 +114,17 @@ class Recorder(TorchFunctionMode):
             return self.refs[id(value)]
         if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
             return value.item()
+        if isinstance(value, np.ndarray):  # an index, as a permutation is
+            is_short = value.ndim == 1 and value.size <= SHORT and value.dtype.kind in "iub"
+            return value.tolist() if is_short else self.argument(self.tensor_of(value))
         return value
+
+    def tensor_of(self, array: np.ndarray[Any, Any]) -> torch.Tensor:
+        """The same tensor each time."""
+        if id(array) not in self.arrays:
+            self.alive.append(array)
+            self.arrays[id(array)] = torch.from_numpy(array)
+        return self.arrays[id(array)]
 
     def result(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
@@ -137,6 +153,9 @@ class Recorder(TorchFunctionMode):
         if name in OF_ARRAYS and not used and isinstance(args[0] if args else None, np.ndarray):
             return function(*args, **kwargs)  # a constant, like what torch.from_numpy gives
         refuse_unseen(name, used, where, autocast=self.autocast)
+        target = args[0] if args else kwargs.get("tensor")  # as functions of nn.init are called
+        if short in OVERWRITING and isinstance(target, torch.Tensor) and id(target) not in self.refs:
+            self.see_empty(target, where, frame)
         call = Call(
             function,
             name,
@@ -161,6 +180,20 @@ class Recorder(TorchFunctionMode):
             self.join_memory(used[0], output)
         self.note(call, short, frame)
         return output
+
+    def see_empty(self, tensor: torch.Tensor, where: str | None, frame: FrameType) -> None:
+        """A tensor that `torch.Tensor(n, 4)` made, which is no recorded call, and that is about to be filled."""
+        if self.memory_of(tensor) in self.tape.storages.values():
+            return
+        kept = {} if tensor.dtype == torch.get_default_dtype() else {"dtype": tensor.dtype}
+        call = Call(
+            torch.empty, "torch.empty", tuple(tensor.shape) or ((),), kept, torch.is_grad_enabled(), where=where
+        )
+        call.iteration, call.out = current_iteration(), self.result(tensor)
+        self.sources[call.out] = frozenset()
+        if self.with_scopes:
+            self.place(call, frame)
+        self.tape.calls.append(call)
 
     def join_memory(self, source: torch.Tensor, made: torch.Tensor) -> None:
         """Takes a copy for a view where a batch of one would give a view: a single row has no gap to the next."""

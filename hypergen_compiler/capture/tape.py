@@ -116,6 +116,21 @@ class Tape:
     aliases: set[Ref] = field(default_factory=set)
     free_size: int | None = None
 
+    def substitute(self, kept: Ref) -> Ref:
+        """A new value that stands for a tensor in all calls so far, and has its memory: views of it are views still."""
+        value = Ref("value", len(self.shapes))
+        self.shapes[value], self.dtypes[value] = self.shapes[kept], self.dtypes[kept]
+        self.storages[value] = self.storages[kept]
+
+        def instead(item: Any) -> Any:
+            return value if item == kept else item
+
+        for call in self.calls:
+            call.args, call.kwargs, call.out = (fill(part, instead) for part in (call.args, call.kwargs, call.out))
+        self.rebound = {name: instead(ref) for name, ref in self.rebound.items()}
+        self.out = fill(self.out, instead)
+        return value
+
 
 class Escape(NamedTuple):
     """A value that left the graph, such as by `.item()`: what it was computed from, by which call, and where.

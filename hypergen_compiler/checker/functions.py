@@ -15,10 +15,10 @@ import torch.fx
 from hypergen_compiler.capture.graph import nodes_in
 from hypergen_compiler.checker.repeats import check_loops
 from hypergen_compiler.checker.violations import Violation
-from hypergen_compiler.emit.records import Records
+from hypergen_compiler.emit.records import Records, join
 from hypergen_compiler.fold import Call, Const, Folded, Function, Operation, Part, Region, Weight
 from hypergen_compiler.fold.borders import is_within, relative_steps
-from hypergen_compiler.fold.items import Item
+from hypergen_compiler.fold.items import Absent, Item, is_harmless
 from hypergen_compiler.fold.leaves import Leaf, is_call, walk
 from hypergen_compiler.program import Affine, Program
 
@@ -58,7 +58,7 @@ def unfolded(region: Region) -> Iterator[torch.fx.Node]:
     for item in region.body:
         if isinstance(item, Call):
             yield from unfolded(item.region)
-        else:
+        elif isinstance(item, Operation):
             yield item.node
 
 
@@ -74,6 +74,10 @@ def check_member(function: Function, member: Region, records: Mapping[str, Recor
         return
     bound: dict[Any, Any] = dict(zip(model.arguments, member.arguments, strict=True))
     for i, (item, other) in enumerate(zip(model.body, member.body, strict=True)):
+        if isinstance(other, Absent):
+            yield from check_absent(function, member, i, bound, name)
+            bound |= dict(zip(item.outs, other.outs, strict=True))
+            continue
         if not same_item(item, other):
             yield Violation(f"{name} calls {described(item)} where {described(other)} was recorded", place(other))
             return
@@ -86,6 +90,31 @@ def check_member(function: Function, member: Region, records: Mapping[str, Recor
     if [bound.get(result, result) for result in model.results] != member.results:  # else a weight, returned as it is
         yield Violation(f"{name} returns other values than the region it stands for")
     yield from check_sizes(function, member, name)
+    yield from check_options(function, member, records, name)
+
+
+def check_absent(
+    function: Function, member: Region, position: int, bound: Mapping[Any, Any], name: str
+) -> Iterator[Violation]:
+    """What a region leaves out is an option of its function, whose result is then the value that stands for it."""
+    item, option = function.model.body[position], function.option_at(position)
+    outs = member.body[position].outs
+    if option is None or not all(isinstance(member.body[p], Absent) for p in range(option.start, option.end)):
+        if not is_harmless(item) or outs[0] != bound.get(item.leaves[0]):
+            yield Violation(f"{name} calls {described(item)}, which the region that it stands for does not")
+    elif option.out in item.outs and outs[item.outs.index(option.out)] != bound.get(option.instead):
+        yield Violation(f"{name} goes on with another value where {described(item)} is left out")
+
+
+def check_options(function: Function, member: Region, records: Mapping[str, Records], name: str) -> Iterator[Violation]:
+    """The items of an option run in a region if and only if what tells is there."""
+    for option in function.options:
+        items = [member.body[p] for p in range(option.start, option.end)]
+        runs = not all(isinstance(item, Absent) for item in items)
+        there = [records[space].has(join(member.bases[space], part)) for space, part in option.fields]
+        there += [not isinstance(member.arguments[place], Const) for place in option.arguments]
+        if not there or any(found != runs for found in there):
+            yield Violation(f"{name} does not tell whether {described(function.model.body[option.start])} runs")
 
 
 def same_item(item: Item, other: Item) -> bool:

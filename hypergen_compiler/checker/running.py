@@ -22,7 +22,7 @@ from hypergen_compiler.capture.record import RUN_SEED
 from hypergen_compiler.capture.steps import shortened
 from hypergen_compiler.capture.tape import fill, tensors
 from hypergen_compiler.checker.violations import Violation
-from hypergen_compiler.program import Affine, Choice, Curve, Entry, Extent, Program, project
+from hypergen_compiler.program import Affine, Choice, Curve, Entry, Extent, Half, Program, project
 
 __all__ = ["check_runs"]
 
@@ -95,7 +95,7 @@ class Sizes:
     training: bool
 
     def number(self, value: Any) -> Any:
-        if isinstance(value, Affine | Curve):
+        if isinstance(value, Affine | Curve | Half):
             return value.at(self.n)
         if isinstance(value, Extent):
             return int(value.at(self.n, self.s))

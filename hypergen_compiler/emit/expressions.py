@@ -14,16 +14,17 @@ from hypergen_compiler.emit.literals import literal, tensor_literal
 from hypergen_compiler.emit.locals import Locals
 from hypergen_compiler.emit.numbers import number_expression, progression_expression
 from hypergen_compiler.emit.records import Records, reach
-from hypergen_compiler.emit.weights import needs_file
+from hypergen_compiler.emit.stored import needs_file
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.fold import Call, Const, Constant, Weight
 from hypergen_compiler.fold.borders import is_within, relative_steps
+from hypergen_compiler.fold.items import Option
 from hypergen_compiler.fold.leaves import is_const, is_number
 from hypergen_compiler.fold.parameters import CREATING
 from hypergen_compiler.ops import ATOM, Expression, Invocation, parenthesized, print_call
 from hypergen_compiler.ops.expression import UNKNOWN, literal_expression
 from hypergen_compiler.ops.layers import print_rewritten
-from hypergen_compiler.program import Affine, Choice, Curve, Extent, Program
+from hypergen_compiler.program import Affine, Choice, Curve, Extent, Half, Program
 
 __all__ = ["Expressions"]
 
@@ -69,8 +70,8 @@ class Expressions:
         for name in given:
             if name not in self.rebound:
                 return f"{name}.device"
-        for item in self.flow.body:
-            for leaf in item.leaves:
+        for position, item in enumerate(self.flow.body):
+            for leaf in item.leaves if self.function.option_at(position) is None else ():
                 if isinstance(leaf, Weight) and is_within(leaf, self.region, self.records):
                     return f"{self.tensor(leaf).text}.device"
         rebound = f"{given[0]}.device" if given else None  # to another tensor, on the same device
@@ -80,8 +81,8 @@ class Expressions:
         for space in self.function.spaces:
             tree = self.records[space]
             base = tree.nodes[self.region.bases[space]][0]
-            for steps in tree.steps.values():
-                if steps[: len(base)] == base:
+            for name, steps in tree.steps.items():
+                if steps[: len(base)] == base and not tree.is_optional(name):
                     return f"{reach(space, steps[len(base) :])}.device"
         return None
 
@@ -119,15 +120,28 @@ class Expressions:
     def call(self, item: Call, leaves: list[Expression]) -> Expression:
         function = item.function
         arguments = [leaf.text for leaf in leaves]
+        while function.defaults and arguments[-1] == "None":
+            arguments.pop()
         if function.uses_training:
             arguments.append("training")
         if function.takes_device:
             arguments.append(self.device or "None")
         return Expression(f"{function.name}({', '.join(arguments)})")
 
+    def condition(self, option: Option) -> str:
+        """What tells whether the items of an option run: `w.shortcut is not None`."""
+        needed = [reach(space, [self.field(space, part)]) for space, part in option.fields]
+        needed += [self.argument_name(place) for place in option.arguments]
+        return " and ".join(f"{text} is not None" for text in needed)
+
+    def field(self, space: str, part: str) -> str:
+        """What the function's own record calls a part of the module."""
+        _, record = self.records[space].nodes[self.region.bases[space]]
+        return next(item.name for item in record.fields if item.path == part)
+
     def argument(self, value: Any, leaves: Iterator[Expression]) -> Expression:
         """An argument as text; tensors and numbers come from `leaves`, in order."""
-        if isinstance(value, torch.fx.Node | Affine | Curve | Extent | Choice) or is_number(value):
+        if isinstance(value, torch.fx.Node | Affine | Curve | Half | Extent | Choice) or is_number(value):
             return next(leaves)
         if isinstance(value, slice):
             parts = [self.argument(part, leaves) for part in (value.start, value.stop, value.step)]

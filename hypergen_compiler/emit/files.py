@@ -16,6 +16,7 @@ from hypergen_compiler.emit.model import model, model_lines
 from hypergen_compiler.emit.objective import chains, objective
 from hypergen_compiler.emit.package_tests import package_tests
 from hypergen_compiler.emit.processes import processes
+from hypergen_compiler.emit.stored import needs_file
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.emit.train import (
     checkpoint,
@@ -31,7 +32,8 @@ from hypergen_compiler.emit.train import (
     train,
     training,
 )
-from hypergen_compiler.emit.weights import all_records, needs_file, weights
+from hypergen_compiler.emit.trees import all_records
+from hypergen_compiler.emit.weights import weights
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.plan.together import Together
@@ -80,7 +82,7 @@ def emit(program: Program, layout: ParameterLayout, plan: Plan, together: Togeth
     `together` tells what becomes of the calls of a plan in which datasets share a pass.
     """
     together = together if plan.together else None
-    records = all_records(program, layout)
+    records = all_records(program)
     texts = {
         "weights.py": weights(program, layout, records, plan.together),
         "model.py": model(program, layout, records, together),
@@ -107,7 +109,7 @@ def emitted_lines(
     program: Program, layout: ParameterLayout, plan: Plan, together: Together | None = None
 ) -> dict[str, tuple[tuple[str, ...], ...]]:
     """By function of `model.py`, for each of its statements the user's lines that it came from, as `file:line`."""
-    return model_lines(program, all_records(program, layout), together if plan.together else None)
+    return model_lines(program, all_records(program), together if plan.together else None)
 
 
 def stored_tensors(program: Program, layout: ParameterLayout) -> bytes:

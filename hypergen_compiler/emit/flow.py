@@ -7,7 +7,7 @@ from typing import Any
 
 import torch.fx
 
-from hypergen_compiler.emit.origins import written_name
+from hypergen_compiler.emit.origins import is_layer, written_name
 from hypergen_compiler.fold import Call, Function, Loop, Operation
 from hypergen_compiler.fold.items import Item
 from hypergen_compiler.fold.leaves import is_const
@@ -21,10 +21,12 @@ class Flow:
     """A body as it will be printed: of a loop only the first iteration's items.
 
     `uses` maps a tensor to the places (item, leaf) that read it, leaf None for loops and the return statement.
-    `inlined` maps a tensor to the position of the item whose expression stands where it is read.
+    `inlined` maps a tensor to the position of the item whose expression stands where it is read. In a dense one a value
+    of which a function makes the next of its name stands there too.
     """
 
-    def __init__(self, function: Function, plan: list[int | Loop], own_line: set[int]):
+    def __init__(self, function: Function, plan: list[int | Loop], own_line: set[int], *, is_dense: bool = False):
+        self.is_dense = is_dense
         self.function, self.region, self.body, self.plan = function, function.model, function.model.body, plan
         self.own_line = own_line
         self.loops = [part for part in plan if isinstance(part, Loop)]
@@ -87,6 +89,8 @@ class Flow:
                 if column.kind == "value":
                     for leaf in column.values:
                         self.uses[self.alias(leaf)].append((loop.start - 0.4, None))  # after carried values start
+        for option in self.function.options:
+            self.uses[self.alias(option.instead)].append((option.start - 0.5, None))
         for node in self.region.results:
             self.uses[self.alias(node)].append((AFTER, None))
 
@@ -136,6 +140,7 @@ class Flow:
             and leaf not in self.carried
             and source not in self.own_line
             and source not in self.loop_at
+            and self.function.option_at(source) is None
             and self.root[source] == source
             and self.is_expression(item)
             and (item.grad or not self.region.grad)
@@ -150,13 +155,23 @@ class Flow:
             and leaf not in self.carried
             and source not in self.own_line
             and self.loop_at.get(source) is self.loop_at.get(position)
+            and self.function.option_at(source) is self.function.option_at(position)
             and self.root[source] == source
             and source < position
             and self.is_expression(item)
             and item.grad == self.body[position].grad
             and item.mode == self.body[position].mode
-            and written_name(self.region, item, leaf) is None
+            and self.needs_no_name(item, leaf, position)
         )
+
+    def needs_no_name(self, item: Item, leaf: Any, position: int) -> bool:
+        """Whether the user gives a value no name, or in a dense function the name of what is called with it."""
+        name, reader = written_name(self.region, item, leaf), self.body[position]
+        if name is None or not self.is_dense or not isinstance(reader, Call) or len(reader.outs) > 1:
+            return name is None
+        (out,) = reader.outs
+        plain = isinstance(item, Operation) and not is_layer(item) and out not in self.carried
+        return plain and name == written_name(self.region, reader, out)
 
     def is_expression(self, item: Item) -> bool:
         """Whether an item is an expression with one result that is wanted."""
@@ -197,6 +212,9 @@ class Flow:
         """Where a value is alive, as pairs of positions."""
         born = self.root[position]
         loop = self.carried.get(leaf)
+        option = self.function.option_at(position)
+        if option is not None and leaf is option.out:
+            return [(option.start - 0.5, self.last_use(leaf, position))]
         if loop is None:
             return [(born, self.last_use(leaf, position))]
         reads = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,15 +16,19 @@ from hypergen_compiler.emit.locals import Locals
 from hypergen_compiler.emit.numbers import number_expression
 from hypergen_compiler.emit.origins import lines_of
 from hypergen_compiler.emit.outputs import container_names, returned_expression
-from hypergen_compiler.emit.records import Records
+from hypergen_compiler.emit.records import Records, one_of
 from hypergen_compiler.emit.sources import column_source
 from hypergen_compiler.fold import Call, Function, Loop, plan_loops
+from hypergen_compiler.fold.items import Item, Option
 from hypergen_compiler.fold.leaves import leaf_of
-from hypergen_compiler.program import Program
+from hypergen_compiler.ops import parenthesized
+from hypergen_compiler.program import Container, Program
 
 __all__ = ["WIDTH", "PrintedFunction", "print_function"]
 
-WIDTH = 116  # of 120 columns: some air for the formatter
+WIDTH = 119  # of 120 columns: the formatter may put a space around an operator
+PART = re.compile(r"(?<![\w.])((\w+)(?:\.[a-zA-Z_]\w*|\[\d+\]){2,})(?=\.\w)")  # `w.blocks[0].norm` of its `.weight`
+LONGEST = 29  # lines of a body; a longer one takes `x = torch.cat((x, y)); x = block(x)` together
 LONGEST_REPAIR = 200  # times that an over-long line may be taken apart
 
 
@@ -47,9 +52,24 @@ def print_function(
 ) -> PrintedFunction:
     """Prints a function; what makes a line too long gets a statement of its own, until none is."""
     plan = plan_loops(function.model, records)
+    printed = attempts(function, program, records, taken, plan, is_dense=False)
+    if len(printed.body) <= LONGEST:
+        return printed
+    return attempts(function, program, records, taken, plan, is_dense=True)
+
+
+def attempts(
+    function: Function,
+    program: Program,
+    records: dict[str, Records],
+    taken: set[str],
+    plan: list[int | Loop],
+    *,
+    is_dense: bool,
+) -> PrintedFunction:
     own_line: set[int] = set()
     for _ in range(LONGEST_REPAIR):
-        printer = Printer(function, program, records, Flow(function, plan, own_line), taken)
+        printer = Printer(function, program, records, Flow(function, plan, own_line, is_dense=is_dense), taken)
         printed = printer.print()
         if not printer.too_long:
             break
@@ -147,7 +167,15 @@ class Printer:
     def print_statement(self, position: int, depth: int, context: tuple[str, ...]) -> tuple[str, ...]:
         """Appends one statement, inside the `with` or `if` that it needs; returns these for the next to share."""
         item = self.flow.body[position]
+        option = self.function.option_at(position)
         needed: list[str] = []
+        if option is not None:
+            if (short := self.conditional(option, position)) is not None:
+                self.origins[len(self.lines)] = self.origins_of(position)
+                self.lines.append(short)
+                return ()
+            needed.append(f"if {self.expressions.condition(option)}:")
+            self.print_instead(option, needed[0] in context)
         if item.mode is not None:
             needed.append("if training:" if item.mode == "training" else "if not training:")
         if not item.grad and self.region.grad:
@@ -159,11 +187,30 @@ class Printer:
             for level in range(shared, len(needed)):
                 self.lines.append("    " * (depth + level) + needed[level])
         indent = "    " * (depth + len(needed))
-        self.origins[len(self.lines)] = self.origins_of(position)
-        self.lines.append(indent + self.statement(position, len(indent) + 4, is_last=not needed and depth == 0))
+        for line in self.statement(position, len(indent) + 4, is_last=not needed and depth == 0):
+            self.origins[len(self.lines)] = self.origins_of(position)
+            self.lines.append(indent + line)
         return tuple(needed)
 
-    def statement(self, position: int, indent: int, *, is_last: bool) -> str:
+    def conditional(self, option: Option, position: int) -> str | None:
+        """An option of one statement whose result has a name of its own, as `h = f(x) if w.f is not None else x`."""
+        statements = {self.flow.root[p] for p in range(option.start, option.end) if p in self.flow.root}
+        name, item = self.locals.names.get(option.out), self.flow.body[position]
+        instead = self.expressions.tensor(self.flow.alias(option.instead)).text
+        if statements != {position} or name == instead or item.mode is not None or item.grad != self.region.grad:
+            return None
+        expression = parenthesized(self.expressions.expression(position), 2)
+        text = f"{name} = {expression} if {self.expressions.condition(option)} else {instead}"
+        return text if len(text) + 4 <= WIDTH else None
+
+    def print_instead(self, option: Option, has_begun: bool) -> None:
+        """Before an option, what its result is without it."""
+        name, instead = self.locals.names[option.out], self.expressions.tensor(self.flow.alias(option.instead)).text
+        if name != instead and not has_begun:
+            self.lines.append(f"{name} = {instead}")
+
+    def statement(self, position: int, indent: int, *, is_last: bool) -> list[str]:
+        """The statement, behind one that gives a short name to a part of the weights where it would be too long."""
         item = self.flow.body[position]
         expression = self.expressions.expression(position)
         targets = self.targets(item)
@@ -173,9 +220,23 @@ class Printer:
             text = expression.text
         else:
             text = f"{targets} = {expression.text}"
-        if len(text) + indent > WIDTH and not self.too_long:
-            self.too_long = self.half(position, text)
-        return text
+        if len(text) + indent <= WIDTH:
+            return [text]
+        nested = self.half(position, text)
+        if nested and not self.too_long:
+            self.too_long = nested
+        return [text] if nested else self.shortened(position, text)
+
+    def shortened(self, position: int, text: str) -> list[str]:
+        """`layer = w.layers[2]`, where the statement reads several tensors of it."""
+        found = Counter(match[1] for match in PART.finditer(text) if match[2] in self.function.spaces)
+        repeated = [part for part, count in found.items() if count > 1]
+        if not repeated or '"' in text:
+            return [text]
+        part = max(repeated, key=len)
+        wanted = next(word for word in reversed(re.findall(r"\w+", part)) if not word.isdigit())
+        name = self.locals.claim(one_of(wanted), [(position - 0.5, position + 0.5)])
+        return [f"{name} = {part}", re.sub(rf"(?<![\w.]){re.escape(part)}(?=\.)", name, text)]
 
     def origins_of(self, position: int) -> tuple[str, ...]:
         """The user's lines behind a statement, with all that is nested in it."""
@@ -203,11 +264,18 @@ class Printer:
         """Whether the function's only result is all that the last statement makes."""
         entry = self.function.entry
         results = [self.flow.alias(node) for node in self.region.results]
-        if entry is not None and not isinstance(entry.entry.output, torch.fx.Node):
+        output = entry.entry.output if entry is not None else None
+        if isinstance(output, list | dict | Container) or (isinstance(output, tuple) and tuple(results) != output):
             return False
-        last = self.flow.printed[-1] == position and self.flow.uses[results[0]] == [(AFTER, None)] if results else False
-        whole = len(item.outs) == 1 and (isinstance(item, Call) or item.outs == [item.node])
-        return bool(last) and len(results) == 1 and whole and results[0] is item.outs[0]
+        return results == item.outs and self.is_last_wish(position, item)
+
+    def is_last_wish(self, position: int, item: Item) -> bool:
+        """Whether nothing but the return statement reads what the last statement makes, unnamed where it is several."""
+        if self.flow.printed[-1] != position or any(self.flow.uses[out] != [(AFTER, None)] for out in item.outs):
+            return False
+        if isinstance(item, Call):
+            return len(item.outs) == 1 or all(self.locals.wanted.get(out) is None for out in item.outs)
+        return item.outs == [item.node]
 
     def print_return(self) -> None:
         if self.lines and self.lines[-1].startswith("return "):

@@ -105,6 +105,7 @@ def head_values(layout: ParameterLayout, plan: Plan) -> dict[str, object]:
         "together": plan.together,
         "reach": None if plan.statistical else REACH.get(plan.head),
         "least": literal(USUAL_LEAST if plan.statistical else LEAST_MAGNITUDE.get(plan.head, USUAL_LEAST)),
+        "single": any(slot.conditioned and slot.size == 1 for slot in layout.slots),
         "gains": layout.gains,
         "rank": plan.rank,
         "learned_encoder": plan.learned_encoder,

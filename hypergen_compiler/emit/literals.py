@@ -12,6 +12,10 @@ from hypergen_compiler.errors import HyperGenError
 __all__ = ["indexed_literal", "literal", "tensor_literal"]
 
 
+# Types that stand for a dtype, as in `dtype=bool`.
+TYPES = {bool: "torch.bool", int: "torch.int64", float: "torch.float64"}
+
+
 def literal(value: object) -> Code:
     """The expression that evaluates to `value`: numbers, strings, tuples, lists, dicts, slices and torch's constants.
 
@@ -29,6 +33,10 @@ def literal(value: object) -> Code:
         return string(value)
     if isinstance(value, torch.dtype | torch.layout | torch.memory_format):
         return Code(str(value))
+    if isinstance(value, type) and value in TYPES:
+        return Code(TYPES[value])
+    if isinstance(value, type(torch.FloatTensor)):
+        return Code(str(value.dtype))
     if isinstance(value, torch.device):
         return string(str(value))
     if isinstance(value, slice):

@@ -14,6 +14,7 @@ from hypergen_compiler.emit.names import identifier, snake
 from hypergen_compiler.emit.origins import (
     copy_of,
     element_of,
+    given_name,
     helper_name,
     is_layer,
     layer_name,
@@ -21,6 +22,7 @@ from hypergen_compiler.emit.origins import (
 )
 from hypergen_compiler.emit.parameter_names import element_name, inner_name, parameter_name
 from hypergen_compiler.fold import Call, Column, Loop, Part, Weight
+from hypergen_compiler.fold.items import Item
 
 __all__ = ["Locals"]
 
@@ -28,6 +30,11 @@ BANNED = frozenset({"w", "state", "training", "device", "n", "F", "torch", "math
 SHORT_FORMS = {"self_": "x", "input_": "x"}
 LONGEST_CHAIN = 3  # calls from one of several results to what the user gives a name to
 Span = tuple[float, float]
+
+
+def tensors_of(item: Item) -> list[torch.fx.Node]:
+    """What an item reads besides weights and numbers."""
+    return [leaf for leaf in item.leaves if isinstance(leaf, torch.fx.Node)]
 
 
 class Locals:
@@ -82,7 +89,8 @@ class Locals:
             if wanted is None and isinstance(leaf, Weight | Part):
                 wanted = "_".join(part for part in leaf[1].split(".")[-2:] if not part.isdigit())
             if wanted is None and isinstance(leaf, torch.fx.Node):
-                wanted = leaf.meta.get("hint")
+                wanted = leaf.meta.get("hint") or given_name(leaf)
+                wanted = wanted if wanted is None or self.is_free(wanted, [(-1, AFTER)]) else None
             copied = self.kept_copy(leaf, wanted)
             life = (-1, self.flow.last_use(leaf, -1))
             self.names[leaf] = self.claim(wanted or "x", [] if copied else [life])
@@ -135,14 +143,28 @@ class Locals:
             if name is None and loop is not None:
                 name = self.names.get(flow.alias(loop.carried[out]))
             if name is None and len(item.outs) > 1:
-                name = self.name_of_reader(out) or inner_name(item, out)
-            name = name or helper_name(flow.region, item, out)
+                name = inner_name(item, out) or self.name_of_reader(out)
+            name = name or helper_name(flow.region, item, out) or self.name_of_chain(out, position)
             wishes = [name or layer_name(item), *self.others(name, item)]
             if len(wishes) > 1 and self.is_outlived(out, position):
                 copied = copy_of(flow.region, wishes[0])
                 wishes = [*([copied] if copied else []), *wishes[1:], wishes[0]]
-            self.names[out] = self.claim(wishes[0], flow.spans(out, position), wishes[1:])
+            self.names[out] = self.kept_name(out, position) or self.claim(
+                wishes[0], flow.spans(out, position), wishes[1:]
+            )
             out.meta.setdefault("hint", self.names[out])
+
+    def kept_name(self, out: Any, position: int) -> str | None:
+        """The name of what an option replaces, where nothing needs that any more: the value is then replaced in it."""
+        option = self.flow.function.option_at(position)
+        if option is None or out is not option.out:
+            return None
+        name = self.names.get(self.flow.alias(option.instead))
+        life = [(self.flow.root[position], self.flow.last_use(out, position))]
+        if name is None or self.wanted[out] not in (None, name) or not self.is_free(name, life):
+            return None
+        self.used[name] += life
+        return name
 
     def own_name(self, out: Any) -> str | None:
         """What the user calls a value, or that which a loop makes of it first."""
@@ -179,6 +201,23 @@ class Locals:
             (out,) = reader.outs
             if self.wanted.get(out) is not None:
                 return self.wanted[out]
+        return None
+
+    def name_of_chain(self, out: Any, position: int) -> str | None:
+        """What the user calls that which layers make of a layer's output alone, where that name is free: `h`."""
+        flow, spans = self.flow, self.flow.spans(out, position)
+        if not is_layer(flow.body[position]) or self.function.option_at(position) is not None:
+            return None
+        for _ in range(LONGEST_CHAIN):
+            readers = flow.uses[out]
+            place = readers[0][0] if len(readers) == 1 else AFTER
+            item = flow.body[place] if place in flow.root else None
+            if item is None or len(item.outs) != 1 or len(tensors_of(item)) != 1:
+                return None
+            (out,) = item.outs
+            name = self.wanted.get(out)
+            if name is not None:
+                return name if self.is_free(name, spans) else None
         return None
 
     def others(self, name: str | None, item: Any) -> list[str]:

@@ -151,4 +151,3 @@ def branching_text(entry: FoldedEntry, containers: Mapping[Container, Code]) -> 
             f"    return {entry.evaluation.name}({plain}, training)",
         ]
     )
-

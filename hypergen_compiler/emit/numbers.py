@@ -9,7 +9,7 @@ from hypergen_compiler.emit.formulas import PRODUCT, formula
 from hypergen_compiler.emit.literals import literal
 from hypergen_compiler.ops import ATOM, Expression
 from hypergen_compiler.ops.expression import UNARY, literal_expression
-from hypergen_compiler.program import Affine, Choice, Curve, Extent
+from hypergen_compiler.program import Affine, Choice, Curve, Extent, Half
 
 __all__ = ["extent_expression", "number_expression", "progression_expression"]
 
@@ -23,6 +23,8 @@ def number_expression(value: Any, size_name: str) -> Expression:
         return Expression(text, ATOM if value.slope == 1 else 12)
     if isinstance(value, Extent):
         return extent_expression(value, size_name)
+    if isinstance(value, Half):
+        return Expression("n - n // 2", 11) if value.other else Expression("n // 2", 12)
     if isinstance(value, Curve):
         return curve_expression(value)
     if isinstance(value, Choice):

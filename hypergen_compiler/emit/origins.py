@@ -6,13 +6,24 @@ from typing import Any
 
 import torch.fx
 
-from hypergen_compiler.capture.statements import REST, statements
+from hypergen_compiler.capture.statements import ELEMENT, REST, RETURNED, statements
 from hypergen_compiler.capture.tape import Scope, Written
+from hypergen_compiler.emit.records import one_of
 from hypergen_compiler.fold.items import Call, Item, Operation, Region
 from hypergen_compiler.fold.leaves import count_leaves, is_number
 from hypergen_compiler.program import project
 
-__all__ = ["copy_of", "element_of", "helper_name", "is_layer", "layer_name", "lines_of", "operand_name", "written_name"]
+__all__ = [
+    "copy_of",
+    "element_of",
+    "given_name",
+    "helper_name",
+    "is_layer",
+    "layer_name",
+    "lines_of",
+    "operand_name",
+    "written_name",
+]
 
 GENERIC = {
     "getitem": "part",
@@ -40,6 +51,16 @@ def written_name(region: Region, item: Item, out: torch.fx.Node) -> str | None:
     if written is not None and written.scope is own_scope(region):
         return own
     return outer_name(region, item.node.meta["scope"], out, several=True) or (None if is_helped(region, item) else own)
+
+
+def given_name(out: torch.fx.Node) -> str | None:
+    """What the user's own statement calls a call's only result, wherever that statement is."""
+    written = out.meta.get("written")
+    return written.names if written is not None and is_variable(written.names) else None
+
+
+def is_variable(names: Any) -> bool:
+    return isinstance(names, str) and names not in (REST, RETURNED, ELEMENT)
 
 
 def helper_name(region: Region, item: Item, out: torch.fx.Node) -> str | None:
@@ -127,8 +148,10 @@ def code_of(region: Region) -> Any:
 
 
 def attribute(path: str | None) -> str | None:
-    """What a module's owner calls it; one of a list has the list's name."""
-    return next((part for part in reversed((path or "").split(".")) if part and not part.isdigit()), None)
+    """What a module's owner calls it; for one of a list, `block` of `blocks`."""
+    parts = (path or "").split(".")
+    name = next((part for part in reversed(parts) if part and not part.isdigit()), None)
+    return one_of(name) if name is not None and name != parts[-1] else name
 
 
 def is_layer(item: Item) -> bool:

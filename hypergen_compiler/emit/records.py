@@ -7,8 +7,8 @@ normalisation, which has weights and buffers, is a record in both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -35,16 +35,22 @@ MODULE_NAMES_TAKEN = frozenset(
 class Field:
     """One field of a record: a tensor (`record` None), a record, or with `items` a tuple of either.
 
-    `path` is relative to the record's own module path.
+    `path` is relative to the record's own module path. An `optional` one is None for modules that have no such part.
     """
 
     name: Code
     path: str
     record: Record | None = None
     items: list[tuple[str, Record | None]] | None = None
+    optional: bool = False
+
+    def signature(self) -> tuple[object, ...]:
+        if self.optional:
+            return self.name, self.path, "optional"
+        return self.name, self.path, id(self.record), tuple((path, id(item)) for path, item in self.items or ())
 
 
-@dataclass
+@dataclass(eq=False)
 class Record:
     """A NamedTuple class; `paths` are the modules that it stands for, `shapes` those of its tensors in all of them."""
 
@@ -54,19 +60,34 @@ class Record:
     shapes: dict[str, set[tuple[int, ...]]] = field(default_factory=dict)
 
     def signature(self) -> tuple[object, ...]:
-        return tuple(
-            (f.name, f.path, id(f.record), tuple((path, id(item)) for path, item in f.items or ())) for f in self.fields
-        )
+        return tuple(item.signature() for item in self.fields)
 
 
 @dataclass
 class Records:
-    """All records of one kind: `steps` leads from the root to each tensor, `nodes` to each module that is a record."""
+    """All records of one kind: `steps` leads from the root to each tensor, `nodes` to each module that is a record.
+
+    `optional` are the parts that a module has or lacks, by its path; None where that is not decided yet.
+    """
 
     root: Record
     classes: list[Record]
     steps: dict[str, Steps]
     nodes: dict[str, tuple[Steps, Record]]
+    optional: Mapping[str, Sequence[str]] | None = field(default_factory=dict)
+
+    def has(self, path: str) -> bool:
+        """Whether there is a tensor of that name, or one inside of a module of that name."""
+        return any(name == path or name.startswith(f"{path}.") for name in self.steps)
+
+    def may_lack(self, paths: Iterable[str], part: str) -> bool:
+        """Whether the records of modules say that they may have no such part."""
+        return self.optional is None or all(part in self.optional.get(path, ()) for path in paths)
+
+    def is_optional(self, tensor: str) -> bool:
+        """Whether a tensor is of a part that other modules lack."""
+        parts = [join(path, part) for path, some in (self.optional or {}).items() for part in some]
+        return any(tensor == part or tensor.startswith(f"{part}.") for part in parts)
 
     def base(self, path: str) -> str:
         """The nearest module at or above `path` that is a record."""
@@ -80,22 +101,49 @@ def reach(variable: str, steps: Iterable[str | int]) -> Code:
     return Code(variable + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps))
 
 
-def build_records(program: Program, shapes: dict[str, tuple[int, ...]], root: str, suffix: str) -> Records:
-    """The records of the tensors in `shapes`, named after the modules' classes with `suffix` behind."""
-    builder = Builder(program, shapes, suffix)
+def build_records(
+    program: Program,
+    shapes: dict[str, tuple[int, ...]],
+    root: str,
+    suffix: str,
+    optional: Mapping[str, Sequence[str]] | None = None,
+) -> Records:
+    """The records of the tensors in `shapes`, named after the modules' classes with `suffix` behind.
+
+    `optional` names parts of modules that other modules of their class lack: those are fields of their own.
+    """
+    builder = Builder(program, shapes, suffix, optional or {})
     record = builder.record("", (), root)
-    return Records(record, builder.classes, builder.steps, builder.nodes)
+    return Records(record, list(in_order(record)), builder.steps, builder.nodes, optional or {})
+
+
+def in_order(record: Record) -> Iterator[Record]:
+    """A record behind those that its fields are, each once."""
+    known: list[Record] = []
+
+    def visit(one: Record) -> None:
+        for item in one.fields:
+            for inner in (item.record, *(inner for _, inner in item.items or ())):
+                if inner is not None and inner not in known:
+                    visit(inner)
+        if one not in known:
+            known.append(one)
+
+    visit(record)
+    return iter(known)
 
 
 class Builder:
-    def __init__(self, program: Program, shapes: dict[str, tuple[int, ...]], suffix: str):
+    def __init__(
+        self, program: Program, shapes: dict[str, tuple[int, ...]], suffix: str, optional: Mapping[str, Sequence[str]]
+    ):
+        self.optional = optional
         self.modules = {module.path: module for module in program.modules}
         self.shapes, self.suffix = shapes, suffix
         self.children: dict[str, list[str]] = {}
         self.tensors: dict[str, list[str]] = {}
         for name in shapes:
             self.register(name)
-        self.classes: list[Record] = []
         self.known: dict[tuple[object, ...], Record] = {}
         self.class_names = Namespace(set(MODULE_NAMES_TAKEN))
         self.steps: dict[str, Steps] = {}
@@ -115,22 +163,38 @@ class Builder:
         """The record of a module; equal ones share a class."""
         fields: list[Field] = []
         taken = FIELD_NAMES_TAKEN | (STATE_NAMES_TAKEN if name == "State" else frozenset())
-        self.fill(path, path, "", steps, fields, Namespace(taken))
+        names = Namespace(taken)
+        self.fill(path, path, "", steps, fields, names)
+        fields += [self.optional_field(path, part, steps, names) for part in self.optional.get(path, ())]
         made = Record(Code(""), fields)
         label = name or self.class_label(path) + self.suffix
         key = (label, made.signature())
         if key not in self.known:
             made.name = Code(name) if name else self.class_names.claim(label, "Part")
             self.known[key] = made
-            self.classes.append(made)
         record = self.known[key]
         record.paths.append(path)
-        for item in record.fields:
+        for item, own in zip(record.fields, fields, strict=True):
             tensor = join(path, item.path)
-            if item.record is None and item.items is None:
+            item.record, item.items = item.record or own.record, item.items or own.items
+            if tensor in self.shapes:
                 record.shapes.setdefault(item.name, set()).add(self.shapes[tensor])
         self.nodes[path] = (steps, record)
         return record
+
+    def optional_field(self, path: str, part: str, steps: Steps, names: Namespace) -> Field:
+        """A part that other modules of the class lack, or that this one does."""
+        inside = join(path, part)
+        if self.is_tuple(inside) and (inside in self.tensors or inside in self.children):
+            fields: list[Field] = []
+            self.fill_tuple(path, inside, part, steps, fields, names)
+            return replace(fields[0], optional=True)
+        name = names.claim(part, "part")
+        own = (*steps, str(name))
+        if inside in self.shapes:
+            self.steps[inside] = own
+        has_tensors = inside in self.tensors or inside in self.children
+        return Field(name, part, self.record(inside, own) if has_tensors else None, optional=True)
 
     def class_label(self, path: str) -> str:
         """The class's name; for a container of torch's own, one of what its list is called: `layers` to `Layer`."""
@@ -147,15 +211,21 @@ class Builder:
             return name
         kind = snake(self.modules[path].name)
         known = next((word for word in ("conv", "norm", "linear", "embedding") if word in kind), None)
-        return f"{known or kind.rpartition('_')[2]}{name}"
+        words = [word for word in kind.split("_") if word.isidentifier()]
+        return f"{known or (words[-1] if words else 'part')}{name}"
 
     def fill(self, owner: str, path: str, prefix: str, steps: Steps, fields: list[Field], names: Namespace) -> None:
         """Adds the fields of a module to its owner's, each name behind `prefix`."""
+        optional = self.optional.get(path, ())
         for tensor in self.tensors.get(path, ()):
+            if relative(tensor, path) in optional:
+                continue
             name = names.claim(prefix + tensor.rpartition(".")[2], "weight")
             fields.append(Field(name, relative(tensor, owner)))
             self.steps[tensor] = (*steps, str(name))
         for child in self.children.get(path, ()):
+            if relative(child, path) in optional:
+                continue
             name = prefix + self.label(child)
             if self.is_tuple(child):
                 self.fill_tuple(owner, child, name, steps, fields, names)

@@ -55,6 +55,9 @@ def annotated(printed: PrintedFunction, place: int, gained: Collection[str], rec
         return f"{name}: int" if item.name == "n" else name
     if isinstance(leaf, Weight) and any(is_gained(member, place - len(spaces), gained) for member in function.members):
         return f"{name}: Tensor | Gained"
+    if place - len(spaces) in function.optional_arguments:
+        has_default = place >= len(spaces) + tensors - function.defaults
+        return f"{name}: Tensor | None = None" if has_default else f"{name}: Tensor | None"
     return f"{name}: Tensor"
 
 

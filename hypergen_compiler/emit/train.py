@@ -13,6 +13,7 @@ from hypergen_compiler.emit.batches import (
 )
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import has_one_matrix, is_long, is_penalised
+from hypergen_compiler.emit.literals import literal
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.objective import drawn, has_chains, unpacked
 from hypergen_compiler.emit.text import Code, prose, render
@@ -36,16 +37,23 @@ __all__ = [
 ]
 
 MAPPED = 2**25  # bytes: glibc maps a larger block anew each time that it is allocated
+ITEMS = 256  # of a step
+MANY_EPISODES, FEW_EPISODES = 8, 4  # datasets of a step, many where they share a pass of the model
+FREE_STRENGTH, USUAL_STRENGTH = 10.0, 3.0  # of the penalty, more where it costs what all datasets share no likelihood
 SELDOM = 4  # steps from one penalty to the next where sampling is long
 LOOKS, FEW_LOOKS = 20, 4  # at what the weights do with the data, in a run; few where sampling is long
 
 
 def settings(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     """What a user may set."""
+    episodes = MANY_EPISODES if plan.together else FEW_EPISODES
     return render(
         "settings.py.j2",
         model=prose(program.model),
         header=header(program),
+        batch=ITEMS // episodes,
+        episodes=episodes,
+        strength=literal(FREE_STRENGTH if plan.together and plan.space == "embedding" else USUAL_STRENGTH),
         penalised=is_penalised(program, plan),
         together=plan.together,
         usual_every=usual_every(program),

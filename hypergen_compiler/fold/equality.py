@@ -8,7 +8,7 @@ import torch.fx
 
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold.borders import is_within, relative_steps
-from hypergen_compiler.fold.items import Region
+from hypergen_compiler.fold.items import Absent, Region
 from hypergen_compiler.fold.leaves import Const, Constant, Leaf, Part, Weight, is_const
 from hypergen_compiler.program import Extent
 
@@ -110,6 +110,7 @@ POWERS = (1, 0.5, -0.5)  # of a size, as in `width ** -0.5`
 
 def explanation(members: list[Region], i: int, j: int) -> tuple[int, int, float] | None:
     """(argument, dimension, power): the size that to this power is this number in every member, or None."""
+    members = [member for member in members if not isinstance(member.body[i], Absent)]
     values = [member.body[i].leaves[j].value for member in members]
     if any(not isinstance(value, int | float | Extent) or isinstance(value, bool) for value in values):
         return None

@@ -15,6 +15,7 @@ from hypergen_compiler.fold.borders import assign_bases, close_border, describe_
 from hypergen_compiler.fold.equality import region_key, split_group
 from hypergen_compiler.fold.items import Call, Function, Region
 from hypergen_compiler.fold.leaves import is_call, leaf_of, walk
+from hypergen_compiler.fold.options import merge_options
 from hypergen_compiler.fold.parameters import describe_function
 from hypergen_compiler.program import Entry, Program
 from hypergen_compiler.where import PACKAGES
@@ -99,8 +100,8 @@ def build_regions(entry: Entry, mode_name: str | None) -> Region:
             region = regions[id(scope)]
         region.items.append(node)
     inner = root
-    while len(inner.items) == 1 and isinstance(inner.items[0], Region):
-        inner = inner.items[0]
+    while len(inner.items) == 1 and isinstance(inner.items[0], Region) and not inner.items[0].scope.path:
+        inner = inner.items[0]  # the model's own method, or a plain function; a part of it stays a function
         inner.is_merged = True
         root.names.update(inner.scope.arguments)
     root.inner = inner.scope
@@ -191,9 +192,9 @@ class Folder:
                 assign_bases(region, self.records)
                 close_border(region, self.users, self.records)
                 groups.setdefault(region_key(region, self.records), []).append(region)
-            for members in groups.values():
-                for part in split_group(members):
-                    self.add(Function(part))
+            parts = [part for members in groups.values() for part in split_group(members)]
+            for function in merge_options(parts, self.records):
+                self.add(function)
         return self.functions
 
     def height(self, region: Region, heights: dict[int, list[Region]]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import torch.fx
@@ -13,7 +14,7 @@ from hypergen_compiler.capture.tape import Scope
 from hypergen_compiler.fold.leaves import Leaf
 from hypergen_compiler.program import Entry
 
-__all__ = ["Call", "Function", "Item", "Operation", "Region"]
+__all__ = ["Absent", "Call", "Function", "Item", "Operation", "Option", "Region", "is_harmless"]
 
 
 @dataclass(eq=False)
@@ -117,7 +118,53 @@ class Call:
         return False
 
 
+@dataclass(eq=False)
+class Absent:
+    """An item of a function that one of its regions leaves out; `outs` are what stands there for its results."""
+
+    item: Operation | Call
+    outs: list[Any]
+    random: bool = False
+    writes: frozenset[Any] = frozenset()
+    mode: str | None = None
+    iteration: Iteration | None = None
+    neutral: bool = True
+
+    @property
+    def leaves(self) -> list[Leaf]:
+        return self.item.leaves
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return self.item.key
+
+    @property
+    def grad(self) -> bool:
+        return self.item.grad
+
+
 Item = Operation | Call
+
+
+def is_harmless(item: Item) -> bool:
+    """Whether an item may run where it was left out, since it only gives its argument again."""
+    return isinstance(item, Operation) and item.node.meta["name"] == "Tensor.contiguous"
+
+
+@dataclass(frozen=True)
+class Option:
+    """The items from `start` to `end` of a function, which some of its regions leave out: `instead` stands for `out`.
+
+    Those have nothing of `fields`, which are parts of the module (the space w or state, and the part's name), and
+    nothing at the places `arguments`; all others have.
+    """
+
+    start: int
+    end: int
+    out: torch.fx.Node
+    instead: Any
+    fields: tuple[tuple[str, str], ...]
+    arguments: tuple[int, ...]
 
 
 @dataclass(eq=False)
@@ -144,6 +191,24 @@ class Function:
     uses_training: bool = False
     name: str = ""
     number_names: tuple[str, ...] = ()
+    options: list[Option] = field(default_factory=list)
+
+    @property
+    def optional_arguments(self) -> frozenset[int]:
+        """The places of arguments that may be None."""
+        return frozenset(place for option in self.options for place in option.arguments)
+
+    @property
+    def defaults(self) -> int:
+        """How many of the last parameters need not be given."""
+        more = (self.takes_batch, self.takes_size, self.uses_training, self.takes_device, self.parameters)
+        if any(more):
+            return 0
+        places = range(len(self.model.arguments) - 1, -1, -1)
+        return sum(1 for _ in takewhile(lambda place: place in self.optional_arguments, places))
+
+    def option_at(self, position: int) -> Option | None:
+        return next((option for option in self.options if option.start <= position < option.end), None)
 
     @property
     def model(self) -> Region:

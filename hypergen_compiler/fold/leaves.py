@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.fx
 
-from hypergen_compiler.program import Affine, Choice, Curve, Extent, project
+from hypergen_compiler.program import Affine, Choice, Curve, Extent, Half, project
 
 __all__ = [
     "Const",
@@ -93,7 +93,7 @@ def walk(value: Any, leaf: Callable[[Leaf], Any]) -> Any:
         found = leaf_of(value)
         leaf(found)
         return type(found).__name__
-    if is_number(value) or isinstance(value, Affine | Curve | Extent | Choice):
+    if is_number(value) or isinstance(value, Affine | Curve | Half | Extent | Choice):
         leaf(Const(value))
         return "mode" + repr(value) if isinstance(value, Choice) else "number"
     if isinstance(value, slice):

@@ -14,7 +14,7 @@ from hypergen_compiler.fold.equality import explanation, is_inferred, number_pla
 from hypergen_compiler.fold.items import Call, Function, Region
 from hypergen_compiler.fold.leaves import Const, Part, Weight
 from hypergen_compiler.ops.creation import CREATION
-from hypergen_compiler.program import Affine, Choice, Curve, Extent
+from hypergen_compiler.program import Affine, Choice, Curve, Extent, Half
 
 __all__ = ["CREATING", "describe_function"]
 
@@ -76,7 +76,7 @@ def is_tensor(leaf: Any) -> bool:
 
 def uses_batch(value: Any) -> bool:
     in_extent = isinstance(value, Extent) and any(power for (power, _), _ in value.terms)
-    return isinstance(value, Affine | Curve) or in_extent
+    return isinstance(value, Affine | Curve | Half) or in_extent
 
 
 def leaf_value(region: Region, place: tuple[int, int]) -> Any:

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 
 from hypergen_compiler.commands.show import section, show_design, show_files
 from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.inspection.functions import model_file
 from hypergen_compiler.inspection.page import inspection_page
 from hypergen_compiler.inspection.sources import behind
 from hypergen_compiler.inspection.tree import show_flow, show_modules
@@ -22,10 +23,11 @@ def inspected(manifest: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any]
     """The manifest with what became of its files, and all of it for a terminal."""
     edited, unknown = edited_files(folder, manifest), unknown_files(folder, manifest)
     sizes = {path: (folder / path).stat().st_size for path in manifest["files"] if (folder / path).is_file()}
+    texts = texts_of(manifest, folder)
     shown = Group(
         show_design(manifest),
         section("modules", show_modules(manifest)),
-        section("data flow", show_flow(texts_of(manifest, folder).get("model.py", ""), manifest["entries"])),
+        section("data flow", show_flow(texts.get(model_file(manifest["name"], texts), ""), manifest["entries"])),
         show_files(manifest, folder, edited, unknown),
     )
     return {**manifest, "sizes": sizes, "edited": edited, "unknown": unknown}, shown
@@ -34,7 +36,7 @@ def inspected(manifest: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any]
 def write_page(manifest: Mapping[str, Any], folder: Path, page: Path) -> None:
     """Raises HG501 where the page cannot be written."""
     texts = texts_of(manifest, folder)
-    text = inspection_page(manifest, texts, behind(manifest, texts.get("model.py", "")))
+    text = inspection_page(manifest, texts, behind(manifest, texts))
     try:
         page.write_text(text, encoding="utf-8")
     except OSError as error:

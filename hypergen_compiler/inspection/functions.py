@@ -1,15 +1,21 @@
-"""The functions of an emitted `model.py`, read from its text: where they came from, and what flows through them."""
+"""The functions of an emitted model, read from its text: where they came from, and what flows through them.
+
+The model is `model.py`, or in a package of one file the part of it that was `model.py`.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-__all__ = ["Function", "Statement", "functions"]
+__all__ = ["Function", "Statement", "functions", "model_file"]
 
 ORIGIN = re.compile(r"\((?P<file>[^()\s]+\.py):(?P<line>\d+)\)\s*$")
+
+RULE = "# " + "-" * 118  # above each part of a package of one file
+TITLE = re.compile(r"# .* as pure functions of its weights\.")
 
 
 @dataclass(frozen=True)
@@ -41,14 +47,28 @@ class Function:
         return tuple(dict.fromkeys(name for statement in self.statements for name in statement.calls))
 
 
+def model_file(name: str, paths: Collection[str]) -> str:
+    """Which of a package's files holds the model."""
+    return f"{name}.py" if f"{name}.py" in paths and "model.py" not in paths else "model.py"
+
+
 def functions(text: str) -> dict[str, Function]:
-    """Every function of a module by name; nothing for a text that is no Python, as an edited one may be."""
+    """Every function of a model by name; nothing for a text that is no Python, as an edited one may be."""
+    lines = model_lines(text)
     try:
-        found = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+        found = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and node.lineno in lines]
     except SyntaxError:
         return {}
     names = {node.name for node in found}
     return {node.name: function(node, names) for node in found}
+
+
+def model_lines(text: str) -> range:
+    """The lines of the model's part of a package of one file; of any other text all of them."""
+    lines = text.splitlines()
+    rules = [number for number, line in enumerate(lines, start=1) if line == RULE]
+    start = next((number for number in rules if number < len(lines) and TITLE.fullmatch(lines[number])), 0)
+    return range(start, next((number for number in rules if number > start > 0), len(lines) + 1))
 
 
 def function(node: ast.FunctionDef, names: set[str]) -> Function:

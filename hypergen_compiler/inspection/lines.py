@@ -1,4 +1,4 @@
-"""Which of the user's lines each line of an emitted `model.py` came from."""
+"""Which of the user's lines each line of an emitted model came from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypergen_compiler.program import Program
 
 __all__ = ["Origins", "lines_behind", "scope_files"]
 
-Origins = Mapping[int, tuple[str, ...]]  # a line of `model.py` to lines of the user's, as `file:line`
+Origins = Mapping[int, tuple[str, ...]]  # a line of the model's file to lines of the user's, as `file:line`
 
 
 def lines_behind(

@@ -17,8 +17,8 @@ __all__ = ["emitted_listing", "user_listing"]
 def emitted_listing(
     path: str, text: str, known: Mapping[str, Function], shown: Sequence[Excerpt], lines: Origins
 ) -> str:
-    """A file of the package; in `model.py` functions lead to the user's and statements know the user's `lines`."""
-    starts = {function.line: function for function in known.values()} if path == "model.py" else {}
+    """A file of the package; its functions that are `known` lead to the user's, statements know the user's `lines`."""
+    starts = {function.line: function for function in known.values()}
     places = {(excerpt.file, excerpt.line) for excerpt in shown}
     rows = []
     for number, line in enumerate(highlighted(text), start=1):
@@ -27,7 +27,7 @@ def emitted_listing(
             file, origin = function.origin
             link = f' <a class="there" href="#{user_anchor(file, origin)}">{html.escape(file)}:{origin}</a>'
         name = f' id="model.py-{function.name}"' if function is not None else ""
-        if path == "model.py" and number in lines:
+        if number in lines:
             name += f' data-from="{html.escape(" ".join(lines[number]), quote=True)}"'
         rows.append(row(number, line + link, name))
     return listing(path, f"file-{path}", rows)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hypergen_compiler.inspection.buffer import buffer_map
-from hypergen_compiler.inspection.functions import Function, functions
+from hypergen_compiler.inspection.functions import Function, functions, model_file
 from hypergen_compiler.inspection.graph import graph
 from hypergen_compiler.inspection.lines import Origins
 from hypergen_compiler.inspection.listing import emitted_listing, user_listing
@@ -26,7 +26,8 @@ def inspection_page(manifest: Mapping[str, Any], texts: Mapping[str, str], sourc
 
     Nothing in it is fetched from anywhere, and where the source is not at hand the user's functions are left out.
     """
-    known = functions(texts.get("model.py", ""))
+    home = model_file(manifest["name"], texts)
+    known = functions(texts.get(home, ""))
     origins = [function.origin for function in known.values() if function.origin]
     origins += sorted({place(line) for lines in source.lines.values() for line in lines})
     shown = excerpts(origins, source.files)
@@ -37,7 +38,7 @@ def inspection_page(manifest: Mapping[str, Any], texts: Mapping[str, str], sourc
         section("modules", f"<ul>{module_item(module_tree(manifest['model'], manifest['layout']))}</ul>"),
         section("buffer", buffer_map(manifest["layout"])),
         section("entry points", "".join(entry_graphs(manifest, known))),
-        section("sources", sources(texts, known, shown, source.lines)),
+        section("sources", sources(texts, home, known, shown, source.lines)),
         f"<script>{SCRIPT}</script>" if source.lines else "",
     ]
     head = f'<meta charset="utf-8">{VIEWPORT}<title>{title}</title><style>{STYLE}</style>'
@@ -84,7 +85,7 @@ def module_item(module: Module, level: int = 0) -> str:
 
 
 def entry_graphs(manifest: Mapping[str, Any], known: Mapping[str, Function]) -> list[str]:
-    """A graph for each entry point, then for the functions that they call; boxes lead to the lines of `model.py`."""
+    """A graph for each entry point, then for the functions that they call; boxes lead to the model's lines."""
     ordered = [name for name in manifest["entries"] if name in known]
     ordered += [name for name in known if name not in ordered]
     return [
@@ -95,10 +96,14 @@ def entry_graphs(manifest: Mapping[str, Any], known: Mapping[str, Function]) -> 
     ]
 
 
-def sources(texts: Mapping[str, str], known: Mapping[str, Function], shown: Sequence[Excerpt], lines: Origins) -> str:
-    """On the left what was emitted, on the right the user's functions."""
-    order = sorted(texts, key=lambda path: (path != "model.py", path))
-    left = "".join(emitted_listing(path, texts[path], known, shown, lines) for path in order)
+def sources(
+    texts: Mapping[str, str], home: str, known: Mapping[str, Function], shown: Sequence[Excerpt], lines: Origins
+) -> str:
+    """On the left what was emitted, first the file of the model, `home`; on the right the user's functions."""
+    order = sorted(texts, key=lambda path: (path != home, path))
+    left = "".join(
+        emitted_listing(path, texts[path], *((known, shown, lines) if path == home else ({}, (), {}))) for path in order
+    )
     right = (
         "".join(user_listing(excerpt, known) for excerpt in shown) or "<p>The model's own source is not at hand.</p>"
     )

@@ -14,7 +14,7 @@ from torch import nn
 
 from hypergen_compiler.emit.files import emitted_lines
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning, ignore
-from hypergen_compiler.inspection.functions import functions
+from hypergen_compiler.inspection.functions import functions, model_file
 from hypergen_compiler.inspection.lines import Origins, lines_behind, scope_files
 from hypergen_compiler.owning.recompile import recompiled
 
@@ -33,14 +33,14 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class Behind:
-    """What lies behind a package: the user's `files` by name, and the lines behind those of `model.py`."""
+    """What lies behind a package: the user's `files` by name, and the lines behind those of the emitted model."""
 
     files: Mapping[str, Path] = field(default_factory=dict)
     lines: Origins = field(default_factory=dict)
 
 
-def behind(manifest: Mapping[str, Any], text: str) -> Behind:
-    """Compiles the package again to know where each line of `model.py`, whose text is given, came from.
+def behind(manifest: Mapping[str, Any], texts: Mapping[str, str]) -> Behind:
+    """Compiles the package again to know where each line of its model came from; `texts` are its Python files.
 
     Nothing is known where that is not possible.
     """
@@ -52,9 +52,12 @@ def behind(manifest: Mapping[str, Any], text: str) -> Behind:
         return Behind()
     found = built.design
     files = {path.name: path for path in map(source_file, kinds_of(found.model)) if path is not None}
+    home = model_file(manifest["name"], texts)
+    compiled = functions(built.files.get(home, b"").decode())
     recorded = emitted_lines(found.program, found.layout, found.plan, found.together)
-    compiled = functions(built.files.get("model.py", b"").decode())
-    return Behind(scope_files(found.program) | files, lines_behind(functions(text), compiled, recorded))
+    named = dict(zip(compiled, recorded.values(), strict=False))  # in one file some have other names, in this order
+    known = functions(texts.get(home, ""))
+    return Behind(scope_files(found.program) | files, lines_behind(known, compiled, named))
 
 
 def kinds_of(model: nn.Module) -> set[type]:

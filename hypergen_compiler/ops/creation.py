@@ -44,9 +44,9 @@ def with_plain_range(call: Invocation, names: tuple[str, ...]) -> Invocation:
     return replace(call, args=args, kwargs=kwargs)
 
 
-@prints("torch._standard_gamma", "torch._weight_norm")
+@prints("torch._grouped_mm", "torch._standard_gamma", "torch._weight_norm")
 def print_nameless(call: Invocation) -> Expression:
-    """What torch.distributions.Gamma and torch's weight_norm call, for which torch has no public names."""
+    """What mixtures of experts of transformers, torch's Gamma and its weight_norm call without public names."""
     return call_text(call, call.name)
 
 

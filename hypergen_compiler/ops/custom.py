@@ -20,6 +20,7 @@ from hypergen_compiler.emit.literals import literal
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.ops.expression import Expression
+from hypergen_compiler.where import in_standard_library
 
 __all__ = ["autograd_classes", "print_apply", "stands_alone"]
 
@@ -113,11 +114,15 @@ def expression(name: str, value: Any, found: dict[Any, str]) -> str | None:
     if is_torchs(value):
         full = f"{value.__module__}.{getattr(value, '__qualname__', '')}"
         return full if public(full) is value else None
-    is_own = isinstance(value, FunctionType) and not value.__closure__
+    is_own = isinstance(value, FunctionType) and not value.__closure__ and not in_standard_library(file_of(value))
     if (is_own or (isinstance(value, type) and issubclass(value, torch.autograd.Function))) and value.__name__ == name:
         copy(value, found)
         return name
     return None
+
+
+def file_of(function: FunctionType) -> str:
+    return inspect.unwrap(function).__code__.co_filename
 
 
 def public(name: str) -> Any:

@@ -91,17 +91,18 @@ def run_together(program: Program, gained: Collection[str] = ()) -> Together:
         for graph in entry.graphs:
             calls |= {node: Rewrite(node.meta["name"].rpartition(".")[2]) for node in gained_calls(graph, gains, names)}
             calls |= Pass(graph, small, names).calls
-    return Together(calls, frozenset(small), reasons, obstacle(wanted, calls), gains)
+    return Together(calls, frozenset(small), reasons, obstacle(wanted), gains)
 
 
-def obstacle(entries: list[Entry], calls: Mapping[torch.fx.Node, Rewrite]) -> str | None:
-    """A batch normalisation must know the datasets apart by a gain or bias of their own."""
+def obstacle(entries: list[Entry]) -> str | None:
+    """A batch normalisation normalises all datasets of a pass alike, and so must do it alike under emitted weights."""
     nodes = (node for entry in entries for graph in entry.graphs for node in graph.nodes)
     for node in nodes:
-        if node.meta.get("name") == "torch.nn.functional.batch_norm" and node not in calls:
-            training = arguments(node, node.meta["name"]).get("training", False)
-            if training is True or isinstance(training, Choice):
-                return f"the batch normalisation at {node.meta.get('where')} has no gain and bias that may differ"
+        if node.meta.get("name") == "torch.nn.functional.batch_norm":
+            given = arguments(node, node.meta["name"])
+            training = given.get("training", False)
+            if given.get("running_mean") is None and (training is True or isinstance(training, Choice)):
+                return f"the batch normalisation at {node.meta.get('where')} keeps no running statistics"
     return None
 
 

@@ -110,13 +110,16 @@ def describe_recipe(recipe: RecipeEntries, points: Sequence[EntryPoint]) -> dict
 
 
 def describe_entry(entry: Entry, method: str | None) -> dict[str, Any]:
-    """`method` is the model's method behind it, None for a function that only the caller of the compiler has."""
+    """`method` is the model's method behind it, None for a function that only the caller of the compiler has.
+
+    Where the model runs in one mode alone, that is its `only` one.
+    """
     return {
         "origin": entry.origin,
         "method": method,
         "inputs": [describe_input(item) for item in entry.inputs],
         "outputs": [list(map(dimension_text, shape)) for shape in entry.shapes],
-    }
+    } | ({"only": entry.only} if entry.only else {})
 
 
 def describe_input(item: Input) -> dict[str, Any]:

@@ -45,7 +45,10 @@ class Package:
 
     def verify(self) -> Verification:
         """Compares the package, as it lies in its folder, with the model that it was compiled from."""
-        return verify_package(self.path, self.name, self.model, self.entry_points, loss=self.manifest["loss"])
+        only = {name: entry.get("only") for name, entry in self.manifest["entries"].items()}
+        return verify_package(
+            self.path, self.name, self.model, self.entry_points, only=only, loss=self.manifest["loss"]
+        )
 
     def load(self) -> ModuleType:
         """The package, imported under its own name with all its modules: `package.load().model.loss(...)`.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hypergen_compiler.capture.prepare import seeded
 from hypergen_compiler.capture.steps import shortened
-from hypergen_compiler.verification.worker import describe, observe, weighted_sum
+from hypergen_compiler.verification.worker import describe, gradients_of, observe, weighted_sum
 
 if TYPE_CHECKING:
     from hypergen_compiler.capture.entry import EntryPoint
@@ -101,7 +101,7 @@ def perturb_elements(model: nn.Module, seed: int) -> None:
 def observe_model(
     model: nn.Module, point: EntryPoint, inputs: tuple[Any, ...], training: bool, seed: int
 ) -> dict[str, Any]:
-    """Output, parameter gradients and state of one call; gradients are None where no output has one.
+    """Output, parameter gradients and state of one call; gradients are None where no output has one that can be had.
 
     Buffers change as the call changes them; parameters' `.grad` is left alone.
     """
@@ -113,8 +113,8 @@ def observe_model(
     gradients = None
     if total is not None:
         trained = {name: parameter for name, parameter in parameters_of(model).items() if parameter.requires_grad}
-        found = torch.autograd.grad(total, list(trained.values()), allow_unused=True)
-        gradients = dict(zip(trained, found, strict=True))
+        found = gradients_of(total, list(trained.values()))
+        gradients = dict(zip(trained, found, strict=True)) if found else None
     return {
         "output": observe(output),
         "gradients": gradients,

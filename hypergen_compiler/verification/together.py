@@ -6,6 +6,7 @@ Loaded by `worker.py`, and so imports torch and the standard library only.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -41,7 +42,7 @@ def observe_together(modules: dict[str, ModuleType], flat: Tensor, inputs: tuple
         hypernetwork.multiplier.zero_()  # it moved once the penalty was known
     state = modules["weights"].State()
     emit_together = hypernetwork.emit_together
-    hypernetwork.emit_together = lambda embeddings: modules["weights"].unpack(hypernetwork.emit(embeddings[0]))
+    hypernetwork.emit_together = partial(emit_alone, modules["weights"].unpack, hypernetwork)
     terms = []
     with noise:
         for number, dataset in enumerate(datasets):
@@ -51,6 +52,16 @@ def observe_together(modules: dict[str, ModuleType], flat: Tensor, inputs: tuple
     hypernetwork.emit_together = emit_together
     loss = torch.stack([each.loss for each in terms]).mean()
     return {"together": found, "apart": summary(hypernetwork, state, loss, terms[-1].penalty)}
+
+
+def emit_alone(
+    unpack: Callable[[Tensor], Any], hypernetwork: torch.nn.Module, embeddings: Tensor, learn_base: bool = True
+) -> Any:
+    """Plain weights for the only one of the embeddings, in place of `emit_together`."""
+    hypernetwork.base.requires_grad_(learn_base)
+    weights = unpack(hypernetwork.emit(embeddings[0]))
+    hypernetwork.base.requires_grad_(True)
+    return weights
 
 
 def observe(
@@ -81,7 +92,8 @@ def summary(hypernetwork: torch.nn.Module, state: Any, loss: Tensor, penalty: Te
 class SameNoise(TorchFunctionMode):
     """Gives every item the same random numbers, the same each time: those of the first pass through it, by their order.
 
-    So a pass over many items draws what a pass over few of them does.
+    So a pass over many items draws what a pass over few of them does. Batch normalisations go by running statistics, as
+    those of a batch are not the same for many items as for few.
     """
 
     def __init__(self):
@@ -94,6 +106,8 @@ class SameNoise(TorchFunctionMode):
     ) -> Any:
         kwargs = dict(kwargs or {})
         name = getattr(function, "__name__", "")
+        if name == "batch_norm":
+            return function(*args, **kwargs | {"training": False})
         if name in DROPOUTS:
             ones = torch.ones_like(args[0])
             return args[0] * self.repeated(function(ones, *args[1:], **kwargs))

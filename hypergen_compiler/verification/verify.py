@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,17 +44,19 @@ def verify_package(
     batches: Sequence[int] = BATCHES,
     start: bool = False,
     modeless: Collection[str] = (),
+    only: Mapping[str, str | None] = MappingProxyType({}),
     loss: str | None = None,
     process: VerificationProcess | None = None,
 ) -> Verification:
     """Runs the package in `folder`, called `name`, and `model`, and compares outputs, gradients and states.
 
     In training and evaluation mode, at each batch size, with the model's own weights and with perturbed ones. With
-    `start` also that the package starts from the model's present weights and buffers. Entry points among `modeless`, of
-    which a recording has shown that the mode changes nothing, are run in one mode with each of the weights. Given the
-    name of the `loss`, also that a pass over several datasets does what one over each would, where the package has such
-    a pass. A batch size at which the model itself fails is skipped with a note; a model without values, or too large to
-    run here, is not compared at all. The model is left as it was. Raises HG602 if the package does not import.
+    `start` also that the package starts from the model's present weights and buffers. Entry points among
+    `modeless`, of which a recording has shown that the mode changes nothing, are run in one mode with each of the
+    weights, and those of `only` in the one mode that the model runs in. Given the name of the `loss`, also that a
+    pass over several datasets does what one over each would, where the package has such a pass. A batch size at
+    which the model itself fails is skipped with a note; a model without values, or too large to run here, is not
+    compared at all. The model is left as it was. Raises HG602 if the package does not import.
     """
     notes: list[str] = []
     with nullcontext(process) if process else VerificationProcess() as worker:
@@ -61,7 +64,10 @@ def verify_package(
         if needs_faking(model):
             return Verification((), ("not compared with the model, which has no values or is too large to run here",))
         with preserved(model):
-            checks = compare_all(worker, model, entry_points, batches, start, modeless, notes)
+            modes = {point.name: (True, False) for point in entry_points} | {
+                name: (mode == "training",) for name, mode in only.items() if mode
+            }
+            checks = compare_all(worker, model, entry_points, batches, start, modes, modeless, notes)
             checks += [
                 check for point in entry_points if point.name == loss for check in compare_together(worker, point)
             ]
@@ -74,6 +80,7 @@ def compare_all(
     entry_points: Sequence[EntryPoint],
     batches: Sequence[int],
     start: bool,
+    modes: Mapping[str, tuple[bool, ...]],
     modeless: Collection[str],
     notes: list[str],
 ) -> list[Check]:
@@ -88,7 +95,8 @@ def compare_all(
             checks.append(Check("pack", "any", 0, weights, "run", False, False, str(failure)))
             continue
         for point in entry_points:
-            for training in (weights == "perturbed",) if point.name in modeless else (True, False):
+            known = modes[point.name]
+            for training in (weights == "perturbed",) if point.name in modeless and len(known) > 1 else known:
                 checks += compare_calls(worker, model, point, weights, training, batches, notes)
     return checks
 

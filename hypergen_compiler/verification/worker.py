@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Unwritable", "describe", "observe", "save", "weighted_sum"]
+__all__ = ["Unwritable", "describe", "gradients_of", "observe", "save", "weighted_sum"]
 
 
 def describe(value: Any) -> Any:
@@ -164,7 +164,7 @@ class Runner:
         output = describe(entry(module.unpack(flat), state, *request["inputs"], training=request["training"]))
         generator = torch.get_rng_state()
         total = weighted_sum(output, request["seed"])
-        gradient = None if total is None else torch.autograd.grad(total, self.leaf, allow_unused=True)[0]
+        gradient = None if total is None else next(iter(gradients_of(total, [self.leaf])), None)
         return {
             "output": observe(output),
             "gradients": None if gradient is None else module.to_state_dict(gradient),
@@ -172,6 +172,16 @@ class Runner:
             "inputs": observe(describe(list(request["inputs"]))),
             "generator": generator,
         }
+
+
+def gradients_of(total: Tensor, inputs: list[Tensor]) -> tuple[Tensor | None, ...]:
+    """The gradients, or nothing where a write has changed what they need, as some samplers do."""
+    try:
+        return torch.autograd.grad(total, inputs, allow_unused=True)
+    except RuntimeError as error:
+        if "modified by an inplace operation" in str(error):
+            return ()
+        raise
 
 
 def load(file: str) -> Any:

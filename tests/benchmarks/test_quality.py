@@ -10,7 +10,7 @@ from benchmarks.quality_page import at_length, page, plain_row, row
 from benchmarks.quality_runs import Run, train_plain
 from benchmarks.quality_tasks import TASKS, Digits, share_slope
 
-LASTING = {1: [Run(40.0, 0.0), Run(44.0, 0.1)], 2: [Run(30.0, 0.0), Run(34.0, 0.1)]}
+LASTING = {1: [Run(41.0, 40.0, 0.0), Run(45.0, 44.0, 0.1)], 2: [Run(31.0, 30.0, 0.0), Run(35.0, 34.0, 0.1)]}
 
 
 def striped(n: int = 200) -> Digits:
@@ -18,7 +18,7 @@ def striped(n: int = 200) -> Digits:
     labels = torch.arange(n) % 10
     images = torch.zeros(n, 1, 10, 10)
     images[torch.arange(n), 0, :, labels] = 1.0
-    return Digits(images, labels, images[:8])
+    return Digits(images, labels, images[:8], images[8:16])
 
 
 @pytest.mark.parametrize(("length", "loss"), [(1.0, 42.0), (2**0.5, 37.0), (2.0, 32.0), (0.7, 42.0), (3.0, 32.0)])
@@ -27,7 +27,7 @@ def test_a_length_between_two_trainings_is_read_off_between_their_losses(length,
 
 
 def test_a_row_compares_with_plain_after_equal_steps_and_after_equal_time():
-    found = row("biases", True, 2.0, [Run(33.0, 0.5), Run(35.0, 0.6)], LASTING)
+    found = row("biases", True, 2.0, [Run(34.0, 33.0, 0.5), Run(36.0, 35.0, 0.6)], LASTING)
     assert (found.contender, found.to_steps[0], found.to_time[0]) == ("biases (default)", -8.0, 2.0)
     assert found.to_time[1] == pytest.approx((1.0 + 4.0) ** 0.5)
     text = page({"digits": [plain_row(3e-3, LASTING), found]}, 2)
@@ -43,7 +43,7 @@ def test_samples_that_are_the_dataset_follow_it_and_samples_that_are_not_do_not(
 
 def test_the_plain_model_learns():
     task, digits = TASKS["digits"], striped()
-    eight = Digits(digits.images[..., :8, :8], digits.labels, digits.held_out[..., :8, :8])
+    eight = Digits(digits.images[..., :8, :8], digits.labels, digits.validation[..., :8, :8], digits.test[..., :8, :8])
     torch.set_num_threads(1)
     runs = [train_plain(task, eight, steps, 1e-2, seed=0) for steps in (1, 20)]
     assert runs[1].loss < runs[0].loss - 5
@@ -52,8 +52,8 @@ def test_the_plain_model_learns():
 def test_what_is_kept_is_not_trained_again(tmp_path, monkeypatch):
     kept = quality.Kept(tmp_path, workers=1)
     monkeypatch.setattr(kept.pool, "submit", lambda *given: pytest.fail("was trained"))
-    (tmp_path / "digits-plain-1000-0.003-1.json").write_text('{"loss": 1.5, "slope": 0.25}')
-    assert kept.plain("digits", None, 1, 0.003, 1)() == Run(1.5, 0.25)
+    (tmp_path / "digits-plain-1000-0.003-1.json").write_text('{"validation": 2.5, "loss": 1.5, "slope": 0.25}')
+    assert kept.plain("digits", None, 1, 0.003, 1)() == Run(2.5, 1.5, 0.25)
     calls = []
     folder = tmp_path / "digits_biases"
     folder.mkdir()

@@ -120,6 +120,11 @@ def test_what_cannot_be_recorded_is_refused_at_its_line(code, function, marked):
         assert error.where.startswith("test_checks.py:")
 
 
+def test_a_loss_may_be_a_tensor_of_one_element():
+    module = Module(lambda self, x: self.linear(x).mean() + torch.tensor([2.0]))
+    assert captured(module, example, (), loss="loss").entry("loss").shapes == ((1,),)
+
+
 @pytest.mark.parametrize(
     "function",
     [

@@ -125,6 +125,13 @@ def test_shapes_follow_the_batch():
     assert merge_batches(tapes, SIZES, "loss").shapes[INPUT] == (Affine(1), 3)
 
 
+@pytest.mark.parametrize(("column", "printed"), [(lambda n: n // 2, "n // 2"), (lambda n: n - n // 2, "n - n // 2")])
+def test_halves_of_the_batch_follow_it(column, printed):
+    found = follow([column(n) for n in (11, 5, 14)], (11, 5, 14))
+    assert [found.at(n) for n in (1, 3, 16, 17)] == [column(n) for n in (1, 3, 16, 17)]
+    assert number_expression(found, "length").text == printed
+
+
 @pytest.mark.parametrize("column", [lambda n: n * n, lambda n: n * (n - 1) // 2])
 def test_integers_that_count_pairs_of_items_follow_the_batch(column):
     found = follow([column(n) for n in SIZES], SIZES)

@@ -24,7 +24,7 @@ from hypergen_compiler.capture.entry import batches
 from hypergen_compiler.checker import check_graphs, check_layout, check_runs, check_texts, require
 from hypergen_compiler.emit.files import stored_tensors
 from hypergen_compiler.emit.model import model as model_text
-from hypergen_compiler.emit.weights import all_records
+from hypergen_compiler.emit.trees import all_records
 from hypergen_compiler.emit.weights import weights as weights_text
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning
 from hypergen_compiler.layout import lay_out
@@ -71,7 +71,7 @@ def emit(tmp_path: Path) -> Callable[..., Emitted]:
         require("capture", check_graphs(program) + check_runs(program, model, points), program)
         layout = lay_out(program)
         require("layout", check_layout(program, layout), program)
-        records = all_records(program, layout)
+        records = all_records(program)
         folder = tmp_path / name
         folder.mkdir()
         texts = {

@@ -322,8 +322,8 @@ class Copied(nn.Module):
         return F.mse_loss(a, b.detach())
 
 
-def test_a_target_network_that_follows(check):
-    check(Copied(), vectors, modes=(False,))
+def test_a_target_network_that_follows_is_refused(refused):
+    refused("HG204", Copied(), vectors, where="test_modules.py")
 
 
 def test_unusual_owners_of_weights(check):

@@ -7,6 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import hypergen_compiler as hypergen
+from hypergen_compiler.errors import HyperGenWarning
+
 
 def images(n):
     return torch.randn(n, 4, 6, 6)
@@ -56,3 +59,42 @@ def test_vector_norms(check, norm):
 def test_sync_batch_norm_in_evaluation(check):
     model = Normalized(nn.SyncBatchNorm(8)).eval()
     check(model, images, modes=(False,))
+
+
+class Invertible(nn.Module):
+    """A flow's batch norm (arXiv 1705.07057): its inverse is known in evaluation alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+
+    def loss(self, x):
+        return 0.5 * self.norm(x).square().sum(1) - (self.norm.weight.log() - 0.5 * x.var(0).log()).sum()
+
+    def sample(self, n):
+        if self.training:
+            raise RuntimeError("an inverse is only available in evaluation")
+        z = torch.randn(n, 4)
+        return (z - self.norm.bias) / self.norm.weight * self.norm.running_var.sqrt() + self.norm.running_mean
+
+
+def test_a_sampler_that_runs_in_evaluation_alone(check):
+    with pytest.warns(HyperGenWarning, match="sample runs in evaluation mode alone, .* same in both .*inverse"):
+        emitted = check(Invertible(), vectors, loss="loss", entries=(), sizes=(3, 17))
+        check(Invertible(), lambda n: (n,), entries=("sample",), modes=(False,))
+    assert "training" not in emitted.text.partition("def sample")[2]
+
+
+class Untrainable(Invertible):
+    def loss(self, x):
+        return (x - self.sample(len(x))).square().sum(1)
+
+
+def test_a_loss_must_run_in_training(refused):
+    refused("HG202", Untrainable(), vectors, loss="loss", entries=())
+
+
+def test_a_package_is_compared_in_the_mode_that_the_model_runs_in(tmp_path):
+    with pytest.warns(HyperGenWarning, match="evaluation mode alone"):
+        package = hypergen.compile(Invertible(), torch.randn(16, 4), out=tmp_path / "invertible")
+    assert package.verify().ok

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import hypergen_compiler as hypergen
+
 
 def vectors(n):
     return torch.randn(n, 4)
@@ -288,3 +290,25 @@ class FillDiagonal(Linear):
 )
 def test_writes(check, model):
     check(model(), vectors)
+
+
+class Inverse(nn.Module):
+    """An autoregressive flow's sampler, one column after another: its writes spoil its own gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.scales = nn.ModuleList(nn.Linear(i + 1, 1) for i in range(3))
+
+    def loss(self, x):
+        return sum((x[:, i + 1] - self.scales[i](x[:, : i + 1]).squeeze(1)).square() for i in range(3))
+
+    def sample(self, n):
+        x = torch.randn(n, 4)
+        for i, scale in enumerate(self.scales):
+            x[:, i + 1] = x[:, i + 1] + scale(x[:, : i + 1]).squeeze(1)
+        return x
+
+
+def test_a_sampler_whose_writes_spoil_its_gradient_is_compared_by_its_values(tmp_path):
+    package = hypergen.compile(Inverse(), torch.randn(16, 4), out=tmp_path / "inverse", head="base")
+    assert "detach" in package.files["objective.py"].decode() or "no_grad" in package.files["objective.py"].decode()

@@ -20,7 +20,7 @@ from hypergen_compiler.checker import (
     require,
 )
 from hypergen_compiler.checker.repeats import check_loop
-from hypergen_compiler.emit.weights import all_records
+from hypergen_compiler.emit.trees import all_records
 from hypergen_compiler.errors import InternalError
 from hypergen_compiler.fold import Const, Loop, fold, plan_loops
 from hypergen_compiler.layout import lay_out
@@ -65,7 +65,7 @@ class Compiled:
         self.program = capture(self.model, self.points, name="net", source="Net()", loss="loss", sample="sample")
         self.layout = lay_out(self.program)
         self.plan = plan(self.program, self.layout)
-        self.records = all_records(self.program, self.layout)
+        self.records = all_records(self.program)
         self.folded = fold(self.program, self.records)
 
     def node(self, name, number=0):

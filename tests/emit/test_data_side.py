@@ -308,6 +308,16 @@ def test_episodes_mix_the_labels_and_keep_one_at_the_own_mixture():
     assert len(mixed) == 2 and own < 0.1 < 0.2 < min(mixed)
 
 
+def test_the_mixtures_of_a_step_hold_as_much_of_every_label():
+    source = episodes(labelled())
+    for _ in range(20):
+        mixtures = source.draw_shares(7, source.generator)
+        torch.testing.assert_close(mixtures.sum(1), torch.ones(7))
+        torch.testing.assert_close(mixtures.mean(0), torch.full((4,), 0.25), atol=0.08, rtol=0)
+    alone = torch.cat([source.draw_shares(1, source.generator) for _ in range(20)])
+    assert alone.max(1).values.mean() > 0.5  # not an even one, as balancing would make it
+
+
 @pytest.mark.parametrize("case", ["labelled", "tokens"])
 def test_without_labels_groups_of_similar_items_are_mixed(case):
     images = (LABELS / 4).view(-1, 1, 1, 1) + 0.05 * torch.rand(1000, 1, 8, 8) * (LABELS > 0).view(-1, 1, 1, 1)

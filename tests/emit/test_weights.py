@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from hypergen_compiler.emit.weights import layout_rows, needs_file
+from hypergen_compiler.emit.layout_rows import layout_rows
+from hypergen_compiler.emit.stored import needs_file
 from hypergen_compiler.layout import ParameterLayout, lay_out
 from hypergen_compiler.program import Parameter, Program
 

@@ -4,9 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hypergen_compiler.emit.weights import all_records
+from hypergen_compiler.emit.trees import all_records
 from hypergen_compiler.fold import fold
-from hypergen_compiler.layout import lay_out
 
 from ..programs import captured, definition, emitted_model
 
@@ -14,7 +13,7 @@ EXAMPLE = torch.rand(3, 6)
 
 
 def folded(program):
-    return fold(program, all_records(program, lay_out(program)))
+    return fold(program, all_records(program))
 
 
 def function_names(program) -> list[str]:

@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from hypergen_compiler.emit.weights import all_records
+from hypergen_compiler.emit.trees import all_records
 from hypergen_compiler.fold import Loop, fold, plan_loops
-from hypergen_compiler.layout import lay_out
 
 from ..programs import captured, definition, emitted_model
 
@@ -46,7 +45,7 @@ def body(function, depth=4) -> list[str]:
 
 def loops(function, depth=4) -> list[Loop]:
     program = program_of(function, depth)
-    records = all_records(program, lay_out(program))
+    records = all_records(program)
     region = fold(program, records).entries[0].function.model
     return [part for part in plan_loops(region, records) if isinstance(part, Loop)]
 

@@ -265,7 +265,9 @@ class Printer:
         entry = self.function.entry
         results = [self.flow.alias(node) for node in self.region.results]
         output = entry.entry.output if entry is not None else None
-        if isinstance(output, list | dict | Container) or (isinstance(output, tuple) and tuple(results) != output):
+        if isinstance(output, list | dict | Container):
+            return False
+        if isinstance(output, tuple) and (len(output) == 1 or tuple(results) != output):
             return False
         return results == item.outs and self.is_last_wish(position, item)
 

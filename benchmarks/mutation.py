@@ -14,8 +14,7 @@ import random
 import resource
 import sys
 import tempfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -167,15 +166,19 @@ def module_name(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def forked(jobs: Iterable[Callable[[], int]]) -> Iterator[int]:
+def forked(jobs: Sequence[Callable[[], int]]) -> Iterator[int]:
     """What functions give in forks of this process, a few at a time, in order."""
-    running: deque[int] = deque()
-    for job in jobs:
-        if len(running) == PROCESSES:
-            yield os.waitstatus_to_exitcode(os.waitpid(running.popleft(), 0)[1])
-        running.append(fork(job))
-    for child in running:
-        yield os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    running: dict[int, int] = {}
+    codes: dict[int, int] = {}
+    started = 0
+    for number in range(len(jobs)):
+        while number not in codes:
+            while started < len(jobs) and len(running) < PROCESSES:
+                running[fork(jobs[started])] = started
+                started += 1
+            child, status = os.wait()
+            codes[running.pop(child)] = os.waitstatus_to_exitcode(status)
+        yield codes.pop(number)
 
 
 def fork(job: Callable[[], int]) -> int:

@@ -144,3 +144,4 @@ def f(x: "text") -> int:
         ("A", "f"),
         ("A", "f"),
     ]
+    assert count("def f():\n    return None\n") == 0

@@ -109,12 +109,16 @@ def own_changes(node: ast.AST) -> Iterator[tuple[ast.AST, Change]]:
         yield node, swap_operator
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool | int | str):
         yield node, change_constant
-    elif isinstance(node, ast.Return) and node.value is not None:
+    elif isinstance(node, ast.Return) and node.value is not None and not is_none(node.value):
         yield node, return_none
     elif isinstance(node, ast.If | ast.IfExp):
         yield node, invert
     elif isinstance(node, ast.Expr | ast.AugAssign):
         yield node, leave_out
+
+
+def is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def swap_first_operator(node: ast.Compare) -> None:

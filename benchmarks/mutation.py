@@ -11,11 +11,9 @@ import argparse
 import os
 import pickle
 import random
-import resource
 import sys
 import tempfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +24,7 @@ import torch
 
 from benchmarks import mutants
 from benchmarks.equivalent import EQUIVALENT
+from benchmarks.forks import FAILED, PROCESSES, forked
 from benchmarks.mutants import Mutant
 from benchmarks.reached import Ran, Recorder, quickest
 from benchmarks.swapped import Mutated, forget_results, swap_function
@@ -42,10 +41,8 @@ TESTS = (
     "tests/test_generated.py::test_a_committed_package_is_what_this_process_writes",
 )
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
-PROCESSES = 3
-MOST = 15  # seconds of tests, under the trace, that a mutant meets
-LONGEST = 120  # seconds of a processor; a mutant that runs on is noticed
-ALL_PASS, NOTICED = 0, 1
+MOST = 20  # seconds of tests, under the trace, that a mutant meets
+ALL_PASS = 0
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,7 @@ def run(items: list[pytest.Item]) -> int:
     for item in items:
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
         if item.session.testsfailed:
-            return NOTICED
+            return FAILED
     return ALL_PASS
 
 
@@ -145,7 +142,7 @@ def imported(one: Tried, tests: dict[str, Ran]) -> int:
         del sys.modules[name]
     files = sorted({name.partition("::")[0] for name in names})
     code = pytest.main([*OPTIONS, *files], [Chosen(names)])
-    return ALL_PASS if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else NOTICED
+    return ALL_PASS if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else FAILED
 
 
 def is_own(module: ModuleType) -> bool:
@@ -165,33 +162,6 @@ class Chosen:
 
 def module_name(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
-def forked(jobs: Iterable[Callable[[], int]]) -> Iterator[int]:
-    """What functions give in forks of this process, a few at a time, in order."""
-    running: deque[int] = deque()
-    for job in jobs:
-        if len(running) == PROCESSES:
-            yield os.waitstatus_to_exitcode(os.waitpid(running.popleft(), 0)[1])
-        running.append(fork(job))
-    for child in running:
-        yield os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def fork(job: Callable[[], int]) -> int:
-    """Starts a fork, which says nothing."""
-    child = os.fork()
-    if child:
-        return child
-    os.setsid()
-    resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
-    silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, 1)
-    os.dup2(silent, 2)
-    try:
-        os._exit(job())
-    except BaseException:
-        os._exit(NOTICED)
 
 
 def totals(found: list[Tried]) -> Iterator[str]:

@@ -21,14 +21,10 @@ Line = tuple[str, int]  # a file's name, and a line
 
 @dataclass
 class Ran:
-    """What one test runs, that of fixtures it shares with others included."""
+    """What one test runs, lines of fixtures that it shares with others included, and how long it takes by itself."""
 
     seconds: float = 0.0
     lines: set[Line] = field(default_factory=set)
-
-    def add(self, other: Ran) -> None:
-        self.seconds += other.seconds
-        self.lines |= other.lines
 
 
 @contextmanager
@@ -71,7 +67,7 @@ class Recorder:
             yield
         definitions = item._fixtureinfo.name2fixturedefs
         for definition in {one for name in definitions for one in definitions[name]} & self.shared.keys():
-            found.add(self.shared[definition])
+            found.lines |= self.shared[definition].lines
         self.tests[item.nodeid] = found
 
     @pytest.hookimpl(hookwrapper=True)
@@ -81,7 +77,7 @@ class Recorder:
             return
         with traced(self.files) as found:
             yield
-        self.shared[fixturedef].add(found)
+        self.shared[fixturedef].lines |= found.lines
 
 
 def quickest(tests: Mapping[str, Ran], lines: Collection[Line], most: float) -> list[str]:

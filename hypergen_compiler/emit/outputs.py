@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import torch.fx
@@ -73,13 +74,18 @@ def container_texts(program: Program) -> list[str]:
     types: dict[Container, list[list[str]]] = {}
     for container in returned_containers(program):
         types.setdefault(container, []).append([output_type(value, classes) for value in container.values])
-    return [container_text(name, container, types[container]) for container, name in classes.items()]
+    texts, later = [], dict(classes)
+    for container, name in reversed(classes.items()):  # what others hold comes first
+        texts.append(container_text(name, container, types[container], set(later.values())))
+        del later[container]
+    return texts
 
 
-def container_text(name: Code, container: Container, types: list[list[str]]) -> str:
-    columns = zip(*types, strict=True)
-    pairs = zip(field_names(container), columns, strict=True)
-    fields = "\n".join(f"    {field}: {one_type(list(column))}" for field, column in pairs)
+def container_text(name: Code, container: Container, types: list[list[str]], later: Collection[str]) -> str:
+    """The class; types that name one of those in `later`, itself among them, are quoted."""
+    columns = [one_type(list(column)) for column in zip(*types, strict=True)]
+    columns = [f'"{column}"' if {*re.findall(r"\w+", column)} & set(later) else column for column in columns]
+    fields = "\n".join(f"    {field}: {kind}" for field, kind in zip(field_names(container), columns, strict=True))
     return f'class {name}(NamedTuple):\n    """The fields of {prose(container.name)}."""\n\n{fields or "    pass"}'
 
 

@@ -10,6 +10,7 @@ import types
 import pytest
 
 from benchmarks import scorecard
+from benchmarks.forks import forked
 from benchmarks.mutants import count, mutant
 from benchmarks.reached import Ran, quickest
 from benchmarks.scorecard import Line, fuzzed, missed, noticed, passed
@@ -51,6 +52,11 @@ def test_a_mutant_meets_the_tests_that_run_its_lines_the_quickest_first():
     }
     assert quickest(tests, {("a.py", 2)}, 6.5) == ["quick", "slow"]
     assert quickest(tests, {("a.py", 1)}, 0.5) == ["slow"] and quickest(tests, {("a.py", 7)}, 9) == []
+
+
+def test_forks_answer_in_order():
+    jobs = [lambda number=number: 1 / number if number < 1 else number for number in (3, 0, 2, 0, 5, 1)]
+    assert list(forked(jobs)) == [3, 1, 2, 1, 5, 1]
 
 
 def test_a_function_becomes_its_mutant(monkeypatch):
@@ -138,3 +144,4 @@ def f(x: "text") -> int:
         ("A", "f"),
         ("A", "f"),
     ]
+    assert count("def f():\n    return None\n") == 0

@@ -11,7 +11,7 @@ from torch import nn
 
 from hypergen_compiler.checker import check_functions, check_graphs, check_layout
 from hypergen_compiler.checker.repeats import check_later, check_loop, check_loops, is_same
-from hypergen_compiler.emit.weights import all_records
+from hypergen_compiler.emit.trees import all_records
 from hypergen_compiler.fold import Call, Const, Loop, fold, plan_loops
 from hypergen_compiler.layout import lay_out
 from hypergen_compiler.program import Affine
@@ -52,7 +52,7 @@ class Net(nn.Module):
 class Folded:
     def __init__(self):
         self.program = captured(Net(), lambda n: (torch.randn(n, 4),))
-        self.records = all_records(self.program, lay_out(self.program))
+        self.records = all_records(self.program)
         self.folded = fold(self.program, self.records)
         self.function = next(f for f in self.folded.functions if len(f.members) > 1)
         self.entry = self.folded.entries[0]

@@ -7,13 +7,16 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.fx
+import torch.nn.functional as F
 from torch import nn
 
 from hypergen_compiler.emit.hypernetwork import is_long
 from hypergen_compiler.emit.objective import access, drawn, objective
-from hypergen_compiler.emit.parameter_names import element_name
+from hypergen_compiler.emit.parameter_names import element_name, operation_parameter
 from hypergen_compiler.emit.records import one_of
 from hypergen_compiler.emit.train import settings, train, training
+from hypergen_compiler.emit.trees import all_records
+from hypergen_compiler.fold import Const, fold
 from hypergen_compiler.layout import lay_out
 from hypergen_compiler.plan import FeatureEncoder, plan
 from hypergen_compiler.program import Affine, Container, Entry
@@ -99,3 +102,37 @@ def test_the_singular_of_a_list(plural, one):
 )
 def test_an_element_of_a_list(listed, element):
     assert element_name(listed) == element
+
+
+class Numbers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        slope = 0.25
+        x = F.leaky_relu(self.fc(x).clamp(-0.5, 0.75), slope)
+        x = F.softplus(x, threshold=7.0) * slope + 0.5 * x
+        return x.repeat(2, 3)[:, :4].reshape(-1, 4)
+
+
+def test_numbers_are_called_as_the_user_or_torch_calls_them():
+    program = captured(Numbers(), lambda n: (torch.randn(n, 4),))
+    region = fold(program, all_records(program)).entries[0].function.model
+    found = {
+        item.node.meta["name"].rpartition(".")[2]: [
+            operation_parameter(item, place) for place, leaf in enumerate(item.leaves) if isinstance(leaf, Const)
+        ]
+        for item in region.body
+    }
+    assert found == {
+        "linear": [],
+        "clamp": ["min", "max"],
+        "leaky_relu": ["negative_slope"],
+        "softplus": ["threshold"],
+        "mul": ["value"],
+        "add": [],
+        "repeat": ["size", "size"],
+        "__getitem__": ["key"],
+        "reshape": ["size", "size"],
+    }

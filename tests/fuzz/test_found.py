@@ -7,9 +7,18 @@ import pytest
 from benchmarks.fuzzing.running import outcome
 
 PROGRAM = """
+from typing import Any, NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+class Other(NamedTuple):
+    only: Any
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
 
 def leaves(value):
     return [value] if isinstance(value, torch.Tensor) else [leaf for item in value for leaf in leaves(item)]
@@ -72,6 +81,10 @@ def forward(self, x):
     z = y[:, :2].contiguous()
     z[0].mul_(2)
     return y, z
+""",
+    "a container that holds another of its own class": """
+def forward(self, x):
+    return Pair(x, Pair(self.fc(x), Other(x)))
 """,
     "a tuple of one tensor that another entry point reads": """
 def forward(self, x):

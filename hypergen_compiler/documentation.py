@@ -53,9 +53,10 @@ OPERATORS = """\
 What HyperGen records are calls of torch's functions and of `Tensor`'s methods, at the level at which people write them.
 One rule covers them: **a public function of torch or a public method of `Tensor` prints as a plain call**, such as
 `F.conv2d(x, w.weight, stride=2)` or `x.view(n, -1)`, with arguments that equal the signature's defaults left out. A
-`torch.autograd.Function` of your own prints as `Name.apply(...)`; its class is copied into the package, with
-the functions and classes of its module that it needs. One that cannot be copied is written out as the calls of its forward,
-where autograd gives these the same gradients. Anything else is refused as HG401, at the line that calls it (see [errors](errors.md)).
+`torch.autograd.Function` of your own prints as `Name.apply(...)`; its class is copied into the package, with the
+functions and classes of its module that it needs. One that cannot be copied is written out as the calls of its
+forward, where autograd gives these the same gradients. Anything else is refused as HG401, at the line that calls it
+(see [errors](errors.md)).
 
 However a call prints, its values and gradients are compared with the model's before a package is published. The calls
 below have a printed form of their own, which lives in `hypergen_compiler/ops/`. [Models that HyperGen compiles](zoo.md)

@@ -26,8 +26,8 @@ RULES = "E,F,W,I,UP,B"
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory) -> Path:
-    """The bundled models as they are compiled today, the first of them with every other head, one that reads texts under the
-    penalty of chains, and a statistical one."""
+    """The bundled models as they are compiled today, the first with every other head; a statistical model, and one of
+    texts under the penalty of chains."""
     folder = tmp_path_factory.mktemp("packages")
     named = {m.package: Origin(m.source, m.settings, m.example, entries=m.entries) for m in BUNDLED}
     named |= {f"conv_vae_{head.replace('-', '_')}": replace(named["conv_vae"], head=head) for head in VARIANTS}

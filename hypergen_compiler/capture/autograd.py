@@ -110,13 +110,14 @@ def forward(cls: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 def is_its_forward(cls: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether autograd gives the gradients of the forward that the class's own backward gives."""
-    given = [(tensor, tensor.detach().clone(), tensor._version) for tensor in tensors((args, kwargs))]
     with torch._C.DisableTorchFunction(), torch.random.fork_rng(devices=[]), torch.enable_grad():
+        given = [(tensor, tensor.detach().clone(), tensor._version) for tensor in tensors((args, kwargs))]
         try:
             state = torch.get_rng_state()
-            own = observed(lambda *a, **k: ORIGINAL[-1](cls, *a, **k), args, kwargs)
+            leaves: list[torch.Tensor] = []
+            plain = observed(lambda *a, **k: forward(cls, a, k), args, kwargs, leaves)
             torch.set_rng_state(state)
-            plain = observed(lambda *a, **k: forward(cls, a, k), args, kwargs)
+            own = observed(lambda *a, **k: ORIGINAL[-1](cls, *a, **k), args, kwargs, leaves)
         except Exception:  # a forward that is no plain function, or a backward that fails
             return False
         changed = [(tensor, value) for tensor, value, version in given if tensor._version != version]
@@ -125,14 +126,41 @@ def is_its_forward(cls: type[Function], args: tuple[Any, ...], kwargs: dict[str,
         return not changed and len(own) == len(plain) and all(map(agree, own, plain))
 
 
-def observed(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor | None]:
-    """The outputs of a call and the gradients of its inputs, which the function may also close over."""
+def observed(
+    call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[torch.Tensor]
+) -> list[torch.Tensor | None]:
+    """The outputs of a call and the gradients of its inputs and of the leaves, which it may close over."""
+    args, kwargs = tuple(map(tracked_input, args)), {name: tracked_input(item) for name, item in kwargs.items()}
     inputs = [tensor for tensor in tensors((args, kwargs)) if tensor.requires_grad]
     outputs = tensors(call(*args, **kwargs))
     tracked = [output for output in outputs if output.requires_grad]
+    leaves += [] if leaves else leaves_of(tracked)
     total = sum((output * torch.linspace(0.5, 1.5, output.numel()).view_as(output)).sum() for output in tracked)
-    gradients = torch.autograd.grad(total, inputs, allow_unused=True, retain_graph=True) if tracked else ()
+    wanted = [*inputs, *leaves]
+    gradients = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=True) if tracked else ()
     return [*(output.detach() for output in outputs), *gradients]
+
+
+def tracked_input(item: Any) -> Any:
+    """Data as a copy that has a gradient too."""
+    if not isinstance(item, torch.Tensor) or item.requires_grad or not item.is_floating_point():
+        return item
+    return item.detach().clone().requires_grad_()
+
+
+def leaves_of(outputs: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The weights that tensors were computed from."""
+    found: list[torch.Tensor] = []
+    known: set[Any] = set()
+    waiting = [output.grad_fn for output in outputs]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in known:
+            continue
+        known.add(node)
+        found += [node.variable] if hasattr(node, "variable") else []
+        waiting += [step for step, _ in node.next_functions]
+    return found
 
 
 def agree(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:

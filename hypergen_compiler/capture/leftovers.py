@@ -64,11 +64,12 @@ def check_repeated(held: Held, recorder: Recorder, point: EntryPoint, again: Cal
     tape, model = recorder.tape, held.model
     writes = {name: first_write(tape, recorder.refs.get(id(p))) for name, p in model.named_parameters()}
     written = {name: call for name, call in writes.items() if call is not None}
-    counted = [name for name, value in plain_numbers(model).items() if held.numbers.get(name, value) != value]
+    counted = [name for name, value in plain_numbers(model).items() if held.numbers.get(name) != value]
     if not written and not counted:
         return
     calls = again().calls
-    for name in changed_by_calls(model, list(written), again):
+    direct = [name for name, call in written.items() if call.args[:1] == (Ref("parameter", name),)]  # not its `.data`
+    for name in direct or changed_by_calls(model, list(written), again):
         remedy = "Weights come from the hypernetwork: make it a buffer, or leave it as it is."
         raise refusal(point, f"changes the parameter {name} in place", remedy, written[name].where)
     what = f"does something else when it is called again{f', for it changes {counted[0]}' if counted else ''}"

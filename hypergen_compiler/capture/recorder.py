@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from hypergen_compiler.capture import frames
 from hypergen_compiler.capture.autograd import whole_autograd_functions
 from hypergen_compiler.capture.fake import RANDOM_WITHOUT_VALUES
+from hypergen_compiler.capture.settled import Settled
 from hypergen_compiler.capture.steps import current_iteration, shortened
 from hypergen_compiler.capture.tape import Call, Escape, Ref, Scope, Tape, Written, fill, references, tensors
 from hypergen_compiler.capture.unseen import refuse_unseen
@@ -79,6 +80,7 @@ class Recorder(TorchFunctionMode):
         self.written_sources: dict[int, frozenset[Ref]] = {}
         self.joined: dict[int, int] = {}
         self.arrays: dict[int, torch.Tensor] = {}
+        self.settled = Settled()
         self.generator: torch.Tensor | None = None
         self.autocast = torch.is_autocast_enabled("cpu")
         self.scopes: dict[int, Scope] = {}
@@ -178,6 +180,7 @@ class Recorder(TorchFunctionMode):
         call.out = fill(output, self.result)
         if short in PERHAPS_VIEWS:
             self.join_memory(used[0], output)
+        self.settled.see(call)
         self.note(call, short, frame)
         return output
 
@@ -227,7 +230,12 @@ class Recorder(TorchFunctionMode):
         sources = frozenset().union(*map(self.sources_of, read))
         made = list(references(call.out))
         if not made and not call.writes and not call.random:
-            if short in ESCAPES and sources and "distributions" not in frame.f_code.co_filename:
+            if (
+                short in ESCAPES
+                and sources
+                and not self.settled.found.issuperset(read)
+                and "distributions" not in frame.f_code.co_filename
+            ):
                 kinds = frozenset(source.kind for source in sources)
                 buffers = frozenset(source for source in sources if source.kind == "buffer")
                 self.tape.escapes.append(Escape(kinds, buffers, short, call.where, frames.is_guard(frame)))

@@ -17,9 +17,11 @@ from hypergen_compiler.checker.repeats import check_loops
 from hypergen_compiler.checker.violations import Violation
 from hypergen_compiler.emit.records import Records, join
 from hypergen_compiler.fold import Call, Const, Folded, Function, Operation, Part, Region, Weight
+from hypergen_compiler.fold.alignment import is_harmless
 from hypergen_compiler.fold.borders import is_within, relative_steps
-from hypergen_compiler.fold.items import Absent, Item, is_harmless
+from hypergen_compiler.fold.items import Item
 from hypergen_compiler.fold.leaves import Leaf, is_call, walk
+from hypergen_compiler.fold.option import Absent
 from hypergen_compiler.program import Affine, Program
 
 __all__ = ["check_functions"]

@@ -9,17 +9,19 @@ from typing import Any
 import torch
 import torch.fx
 
-from hypergen_compiler.emit.flow import AFTER, Flow
+from hypergen_compiler.emit.arguments import Arguments
+from hypergen_compiler.emit.devices import device_of
+from hypergen_compiler.emit.flow import Flow
 from hypergen_compiler.emit.literals import literal, tensor_literal
 from hypergen_compiler.emit.locals import Locals
 from hypergen_compiler.emit.numbers import number_expression, progression_expression
 from hypergen_compiler.emit.records import Records, reach
 from hypergen_compiler.emit.stored import needs_file
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.fold import Call, Const, Constant, Weight
-from hypergen_compiler.fold.borders import is_within, relative_steps
-from hypergen_compiler.fold.items import Option
+from hypergen_compiler.fold import Call, Const, Constant
+from hypergen_compiler.fold.borders import relative_steps
 from hypergen_compiler.fold.leaves import is_const, is_number
+from hypergen_compiler.fold.option import Option
 from hypergen_compiler.fold.parameters import CREATING
 from hypergen_compiler.ops import ATOM, Expression, Invocation, parenthesized, print_call
 from hypergen_compiler.ops.expression import UNKNOWN, literal_expression
@@ -39,60 +41,8 @@ class Expressions:
         self.function, self.region, self.size_name = flow.function, flow.region, size_name
         self.gathered = {first: loop for loop in flow.loops for first in loop.gathered}
         self.lists = {out: first for loop in flow.loops for first, every in loop.gathered.items() for out in every}
-        self.rebound: dict[str, int] = {}
-        for node, name in names.names.items():
-            if node in flow.definitions and name in names.arguments:
-                position = flow.root[flow.definitions[node]]
-                self.rebound[name] = min(position, self.rebound.get(name, position))
-        self.sizes: dict[tuple[int, int], str] = {}
-        self.device = self.find_device()
-
-    def argument_name(self, place: int) -> str:
-        return self.locals.names[self.region.arguments[place]]
-
-    def own_name(self, place: int) -> str:
-        """What an argument is called in the signature."""
-        return (
-            self.locals.arguments[place]
-            if self.region.arguments[place] in self.locals.copied
-            else self.argument_name(place)
-        )
-
-    def find_device(self) -> str | None:
-        """An expression for the device of what the function works on: of a tensor argument, else of a weight."""
-        if self.function.takes_device:
-            return "device"
-        given = [
-            self.locals.names[leaf]
-            for leaf in self.region.arguments
-            if isinstance(leaf, Weight) or (isinstance(leaf, torch.fx.Node) and "shape" in leaf.meta)
-        ]
-        for name in given:
-            if name not in self.rebound:
-                return f"{name}.device"
-        for position, item in enumerate(self.flow.body):
-            for leaf in item.leaves if self.function.option_at(position) is None else ():
-                if isinstance(leaf, Weight) and is_within(leaf, self.region, self.records):
-                    return f"{self.tensor(leaf).text}.device"
-        rebound = f"{given[0]}.device" if given else None  # to another tensor, on the same device
-        return self.device_of_record() or rebound
-
-    def device_of_record(self) -> str | None:
-        for space in self.function.spaces:
-            tree = self.records[space]
-            base = tree.nodes[self.region.bases[space]][0]
-            for name, steps in tree.steps.items():
-                if steps[: len(base)] == base and not tree.is_optional(name):
-                    return f"{reach(space, steps[len(base) :])}.device"
-        return None
-
-    def is_before(self, position: int, statement: int) -> bool:
-        """Whether what stands at `position` is evaluated before a statement gives its name to a value."""
-        loop = self.flow.loop_at.get(statement)
-        carried_in = any(loop is not None and place[0] == "carried" for place in (loop.places.values() if loop else ()))
-        if loop is not None and (carried_in or self.flow.loop_at.get(position) is loop):
-            return self.flow.root[position] < loop.start
-        return self.flow.root[position] <= statement
+        self.given = Arguments(flow, names)
+        self.device = device_of(self.function, names.names, self.given.rebound, records)
 
     def expression(self, position: int) -> Expression:
         item = self.flow.body[position]
@@ -131,7 +81,7 @@ class Expressions:
     def condition(self, option: Option) -> str:
         """What tells whether the items of an option run: `w.shortcut is not None`."""
         needed = [reach(space, [self.field(space, part)]) for space, part in option.fields]
-        needed += [self.argument_name(place) for place in option.arguments]
+        needed += [self.given.name(place) for place in option.arguments]
         return " and ".join(f"{text} is not None" for text in needed)
 
     def field(self, space: str, part: str) -> str:
@@ -200,7 +150,7 @@ class Expressions:
             return self.expression(self.flow.inlined[leaf])
         if leaf in self.locals.copied:
             own = self.locals.arguments[self.region.arguments.index(leaf)]
-            if self.is_before(position, self.rebound[own]):
+            if self.given.is_before(position, self.given.rebound[own]):
                 return Expression(own, tensor=True)
         return self.tensor(leaf)
 
@@ -213,17 +163,8 @@ class Expressions:
         return progression_expression(column.variable, *rest)
 
     def power(self, position: int, place: int, dimension: int, power: float) -> Expression:
-        size = self.size(position, place, dimension)
+        size = self.given.size(position, place, dimension)
         return size if power == 1 else Expression(f"{size.text} ** {power}", 14)
-
-    def size(self, position: int, place: int, dimension: int) -> Expression:
-        """The size of an argument; one whose name is given to another value before `position` is read at the top."""
-        name = self.argument_name(place)
-        if name not in self.rebound or self.is_before(position, self.rebound[name]):
-            return Expression(f"{name}.shape[{dimension}]")
-        if (place, dimension) not in self.sizes:
-            self.sizes[place, dimension] = self.locals.claim(f"{name}_size", [(-1, AFTER + 1)])
-        return Expression(self.sizes[place, dimension])
 
     def tensor(self, leaf: Any) -> Expression:
         if leaf in self.locals.names:

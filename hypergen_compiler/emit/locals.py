@@ -10,31 +10,23 @@ from typing import Any
 import torch.fx
 
 from hypergen_compiler.emit.flow import AFTER, Flow
-from hypergen_compiler.emit.names import identifier, snake
+from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.origins import (
     copy_of,
-    element_of,
     given_name,
     helper_name,
-    is_layer,
     layer_name,
     written_name,
 )
-from hypergen_compiler.emit.parameter_names import element_name, inner_name, parameter_name
-from hypergen_compiler.fold import Call, Column, Loop, Part, Weight
-from hypergen_compiler.fold.items import Item
+from hypergen_compiler.emit.parameter_names import inner_name, parameter_name
+from hypergen_compiler.emit.wishes import column_name, name_of_chain, name_of_reader, others
+from hypergen_compiler.fold import Part, Weight
 
 __all__ = ["Locals"]
 
 BANNED = frozenset({"w", "state", "training", "device", "n", "F", "torch", "math", "Tensor", "_"})
 SHORT_FORMS = {"self_": "x", "input_": "x"}
-LONGEST_CHAIN = 3  # calls from one of several results to what the user gives a name to
 Span = tuple[float, float]
-
-
-def tensors_of(item: Item) -> list[torch.fx.Node]:
-    """What an item reads besides weights and numbers."""
-    return [leaf for leaf in item.leaves if isinstance(leaf, torch.fx.Node)]
 
 
 class Locals:
@@ -50,7 +42,6 @@ class Locals:
         self.names: dict[Any, str] = {}
         self.lists: dict[Any, str] = {}
         self.copied: dict[Any, str] = {}
-        self.recovered = 0
         self.wanted = {out: self.own_name(out) for out in flow.definitions if out not in flow.inlined}
         self.name_arguments()
         self.numbers = self.name_numbers()
@@ -138,14 +129,16 @@ class Locals:
                 self.names[out] = "_"
                 continue
             item, name = flow.body[position], self.wanted[out]
-            self.recovered += name is not None
             loop = flow.carried.get(out)
             if name is None and loop is not None:
                 name = self.names.get(flow.alias(loop.carried[out]))
             if name is None and len(item.outs) > 1:
-                name = inner_name(item, out) or self.name_of_reader(out)
-            name = name or helper_name(flow.region, item, out) or self.name_of_chain(out, position)
-            wishes = [name or layer_name(item), *self.others(name, item)]
+                name = inner_name(item, out) or name_of_reader(flow, self.wanted, out)
+            name = name or helper_name(flow.region, item, out)
+            chained = name_of_chain(flow, self.wanted, out, position) if name is None else None
+            if chained is not None and self.is_free(chained, flow.spans(out, position)):
+                name = chained
+            wishes = [name or layer_name(item), *others(flow, self.names, name, item)]
             if len(wishes) > 1 and self.is_outlived(out, position):
                 copied = copy_of(flow.region, wishes[0])
                 wishes = [*([copied] if copied else []), *wishes[1:], wishes[0]]
@@ -185,50 +178,6 @@ class Locals:
             for other, name in self.wanted.items()
         )
 
-    def name_of_reader(self, out: Any) -> str | None:
-        """What the user calls that which is made from one of several results: `q`, where a part becomes `q` at once."""
-        for _ in range(LONGEST_CHAIN):
-            readers = self.flow.uses[out]
-            position = readers[0][0] if len(readers) == 1 else AFTER
-            if position not in self.flow.root:
-                return None
-            place = self.flow.root[position]
-            reader = self.flow.body[position if place == AFTER else place]
-            if isinstance(reader, Call):
-                return reader.region.scope.arguments.get(out)
-            if len(reader.outs) != 1:
-                return None
-            (out,) = reader.outs
-            if self.wanted.get(out) is not None:
-                return self.wanted[out]
-        return None
-
-    def name_of_chain(self, out: Any, position: int) -> str | None:
-        """What the user calls that which layers make of a layer's output alone, where that name is free: `h`."""
-        flow, spans = self.flow, self.flow.spans(out, position)
-        if not is_layer(flow.body[position]) or self.function.option_at(position) is not None:
-            return None
-        for _ in range(LONGEST_CHAIN):
-            readers = flow.uses[out]
-            place = readers[0][0] if len(readers) == 1 else AFTER
-            item = flow.body[place] if place in flow.root else None
-            if item is None or len(item.outs) != 1 or len(tensors_of(item)) != 1:
-                return None
-            (out,) = item.outs
-            name = self.wanted.get(out)
-            if name is not None:
-                return name if self.is_free(name, spans) else None
-        return None
-
-    def others(self, name: str | None, item: Any) -> list[str]:
-        """What says how a value differs from a living one of its name: what made it, or what it was made from."""
-        made = layer_name(item)
-        if name is not None:
-            own = [made] if is_layer(item) else []
-            return [*own, f"{made}_{name}"] if made != name else []
-        read = next((self.names[leaf] for leaf in map(self.flow.alias, item.leaves) if leaf in self.names), None)
-        return [f"{read}_{made}"] if read not in (None, made, "_") else []
-
     def name_lists(self) -> None:
         for loop in self.flow.loops:
             for value in loop.gathered:
@@ -242,30 +191,7 @@ class Locals:
         for loop in self.flow.loops:
             span = (loop.start - 0.4, loop.start + loop.period - 0.25)
             for column in loop.columns:
-                name = self.column_name(loop, column)
+                name = column_name(self.flow, self.names, loop, column)
                 if name in self.taken and column.kind == "w":
                     name += "_weights"  # `block` is the function that it is handed to
                 column.variable = self.claim(name, [span])
-
-    def column_name(self, loop: Loop, column: Column) -> str:
-        if column.kind == "index":
-            return "i"
-        if column.kind in ("w", "state"):
-            suffix = "_state" if column.kind == "state" else ""
-            listed = str(column.prefix[-1]) if column.prefix and isinstance(column.values[0], int) else ""
-            known = element_of(self.flow.region, listed)
-            if known is not None:
-                return known + suffix
-            return element_name(listed or self.class_word(loop, column)) + suffix
-        if column.kind == "number":
-            step, leaf = next(k for k, place in loop.places.items() if place[0] == "column" and place[1] is column)
-            return parameter_name(self.flow.body[loop.start + step], leaf)
-        known = next((self.names[self.flow.alias(v)] for v in column.values if self.flow.alias(v) in self.names), "x")
-        return f"{known}_{'i' if not known.endswith('_i') else 'j'}"
-
-    def class_word(self, loop: Loop, column: Column) -> str:
-        for (step, _), place in loop.places.items():
-            item = self.flow.body[loop.start + step]
-            if place[0] == "column" and place[1] is column and isinstance(item, Call):
-                return snake(item.region.scope.owner or item.function.name).rpartition("_")[2]
-        return "part"

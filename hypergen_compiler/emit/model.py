@@ -7,10 +7,11 @@ import re
 from collections.abc import Collection, Mapping
 
 from hypergen_compiler.checker import check_functions, require
-from hypergen_compiler.emit.function import PrintedFunction, print_function
+from hypergen_compiler.emit.function import print_function
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.names import Namespace, identifier, snake
 from hypergen_compiler.emit.outputs import container_names, container_texts, output_type
+from hypergen_compiler.emit.printed import PrintedFunction
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.emit.signatures import function_text
 from hypergen_compiler.emit.text import Code, prose, render

@@ -10,7 +10,6 @@ from hypergen_compiler.capture.statements import ELEMENT, REST, RETURNED, statem
 from hypergen_compiler.capture.tape import Scope, Written
 from hypergen_compiler.emit.records import one_of
 from hypergen_compiler.fold.items import Call, Item, Operation, Region
-from hypergen_compiler.fold.leaves import count_leaves, is_number
 from hypergen_compiler.program import project
 
 __all__ = [
@@ -21,7 +20,6 @@ __all__ = [
     "is_layer",
     "layer_name",
     "lines_of",
-    "operand_name",
     "written_name",
 ]
 
@@ -158,21 +156,6 @@ def is_layer(item: Item) -> bool:
     """Whether an item is the run of a module, so that its name is the user's."""
     path = item.region.scope.path if isinstance(item, Call) else item.node.meta["layer"]
     return attribute(path) is not None
-
-
-def operand_name(item: Operation, leaf: int) -> str | None:
-    """What the user calls the number that is an argument of an operation: `scale` for `x * self.scale`."""
-    call, count = item.node.meta["call"], 0
-    places = list(enumerate(item.node.args)) + list(item.node.kwargs.items())
-    for place, argument in places:
-        count += count_leaves(argument)
-        if leaf < count:
-            if not is_number(argument):
-                return None
-            if call.reflected or item.node.meta["name"].startswith("Tensor.__r"):
-                place = 1 - place
-            return call.operands.get(place)
-    return None
 
 
 def layer_name(item: Item) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypergen_compiler.emit.origins import operand_name
 from hypergen_compiler.emit.records import one_of
 from hypergen_compiler.fold import Call, Operation
-from hypergen_compiler.fold.leaves import count_leaves
+from hypergen_compiler.fold.leaves import count_leaves, is_number
 from hypergen_compiler.ops.signatures import signature
 
 __all__ = ["element_name", "inner_name", "parameter_name"]
@@ -54,3 +53,18 @@ def operation_parameter(item: Operation, leaf: int) -> str:
         if leaf < count:
             return name
     return "size"
+
+
+def operand_name(item: Operation, leaf: int) -> str | None:
+    """What the user calls the number that is an argument of an operation: `scale` for `x * self.scale`."""
+    call, count = item.node.meta["call"], 0
+    places = list(enumerate(item.node.args)) + list(item.node.kwargs.items())
+    for place, argument in places:
+        count += count_leaves(argument)
+        if leaf < count:
+            if not is_number(argument):
+                return None
+            if call.reflected or item.node.meta["name"].startswith("Tensor.__r"):
+                place = 1 - place
+            return call.operands.get(place)
+    return None

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 import torch.fx
 
-from hypergen_compiler.emit.function import PrintedFunction
 from hypergen_compiler.emit.numbers import extent_expression
 from hypergen_compiler.emit.outputs import output_type
+from hypergen_compiler.emit.printed import PrintedFunction
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.emit.text import Code, prose
 from hypergen_compiler.fold import Const, Function, Part, Weight

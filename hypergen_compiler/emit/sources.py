@@ -10,7 +10,18 @@ from hypergen_compiler.emit.numbers import number_expression
 from hypergen_compiler.emit.records import Records, reach
 from hypergen_compiler.fold import Column, Loop
 
-__all__ = ["column_source"]
+__all__ = ["loop_head"]
+
+
+def loop_head(expressions: Expressions, loop: Loop) -> str:
+    """`for block, block_state in zip(w.blocks, state.blocks, strict=True):`"""
+    variables = [column.variable for column in loop.columns]
+    sources = [column_source(expressions, loop, column) for column in loop.columns]
+    if not sources:
+        return f"for _ in range({loop.turns}):"
+    if len(sources) == 1:
+        return f"for {variables[0]} in {sources[0]}:"
+    return f"for {', '.join(variables)} in zip({', '.join(sources)}, strict=True):"
 
 
 def column_source(expressions: Expressions, loop: Loop, column: Column) -> str:

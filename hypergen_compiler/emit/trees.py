@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from hypergen_compiler.emit.records import Records, build_records, join
+from hypergen_compiler.emit.record_builder import build_records
+from hypergen_compiler.emit.records import Records, join
 from hypergen_compiler.fold import Folded, Function, fold
 from hypergen_compiler.fold.leaves import Part, Weight
 from hypergen_compiler.program import Program

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from hypergen_compiler.api import compile as compile_model
 from hypergen_compiler.publishing.manifest import read_manifest
 
-__all__ = ["Run", "compiled", "trained", "usual"]
+__all__ = ["Run", "compiled", "recipe_text", "trained", "usual"]
 
 
 @contextmanager
@@ -34,6 +34,12 @@ def usual(package: ModuleType) -> dict[str, Any]:
     """The head of a package's hypernetwork, and the settings that it trains with where nothing else is said."""
     head = read_manifest(Path(package.__path__[0]))["plan"]["head"]
     return {"head": head, **package.training.Settings()._asdict()}
+
+
+def recipe_text(usual: Mapping[str, Any]) -> str:
+    """The head, and those settings that decide what is learned."""
+    values = ", ".join(f"{name} {usual[name]:g}" for name in ("batch", "episodes", "lr", "strength", "ema"))
+    return f"head `{usual['head']}`, {values}"
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ import torch.fx
 
 from hypergen_compiler.emit.records import Records, join
 from hypergen_compiler.fold.borders import is_within, relative_steps
-from hypergen_compiler.fold.items import Absent, Item, Region, is_harmless
+from hypergen_compiler.fold.items import Item, Operation, Region
 from hypergen_compiler.fold.leaves import Const, Constant, Leaf, Part, Weight, is_const
+from hypergen_compiler.fold.option import Absent
 
-__all__ = ["Alignment"]
+__all__ = ["Alignment", "is_harmless"]
 
 NOTHING = Const(None)  # the argument of a function that one of its regions does not have
 
@@ -110,3 +111,8 @@ class Alignment:
 
     def arguments(self) -> list[Any]:
         return [self.bound.get(leaf, NOTHING) for leaf in self.full.arguments]
+
+
+def is_harmless(item: Item) -> bool:
+    """Whether an item may run where it was left out, since it only gives its argument again."""
+    return isinstance(item, Operation) and item.node.meta["name"] == "Tensor.contiguous"

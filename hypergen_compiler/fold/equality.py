@@ -8,8 +8,9 @@ import torch.fx
 
 from hypergen_compiler.emit.records import Records
 from hypergen_compiler.fold.borders import is_within, relative_steps
-from hypergen_compiler.fold.items import Absent, Region
+from hypergen_compiler.fold.items import Region
 from hypergen_compiler.fold.leaves import Const, Constant, Leaf, Part, Weight, is_const
+from hypergen_compiler.fold.option import Absent
 from hypergen_compiler.program import Extent
 
 __all__ = ["explanation", "is_inferred", "number_places", "region_key", "split_group"]

@@ -12,9 +12,10 @@ import torch.fx
 from hypergen_compiler.capture.steps import Iteration
 from hypergen_compiler.capture.tape import Scope
 from hypergen_compiler.fold.leaves import Leaf
+from hypergen_compiler.fold.option import Option
 from hypergen_compiler.program import Entry
 
-__all__ = ["Absent", "Call", "Function", "Item", "Operation", "Option", "Region", "is_harmless"]
+__all__ = ["Call", "Function", "Item", "Operation", "Region"]
 
 
 @dataclass(eq=False)
@@ -118,53 +119,7 @@ class Call:
         return False
 
 
-@dataclass(eq=False)
-class Absent:
-    """An item of a function that one of its regions leaves out; `outs` are what stands there for its results."""
-
-    item: Operation | Call
-    outs: list[Any]
-    random: bool = False
-    writes: frozenset[Any] = frozenset()
-    mode: str | None = None
-    iteration: Iteration | None = None
-    neutral: bool = True
-
-    @property
-    def leaves(self) -> list[Leaf]:
-        return self.item.leaves
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        return self.item.key
-
-    @property
-    def grad(self) -> bool:
-        return self.item.grad
-
-
 Item = Operation | Call
-
-
-def is_harmless(item: Item) -> bool:
-    """Whether an item may run where it was left out, since it only gives its argument again."""
-    return isinstance(item, Operation) and item.node.meta["name"] == "Tensor.contiguous"
-
-
-@dataclass(frozen=True)
-class Option:
-    """The items from `start` to `end` of a function, which some of its regions leave out: `instead` stands for `out`.
-
-    Those have nothing of `fields`, which are parts of the module (the space w or state, and the part's name), and
-    nothing at the places `arguments`; all others have.
-    """
-
-    start: int
-    end: int
-    out: torch.fx.Node
-    instead: Any
-    fields: tuple[tuple[str, str], ...]
-    arguments: tuple[int, ...]
 
 
 @dataclass(eq=False)

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from hypergen_compiler.emit.records import Records
-from hypergen_compiler.fold.alignment import Alignment
+from hypergen_compiler.fold.alignment import Alignment, is_harmless
 from hypergen_compiler.fold.equality import explanation, number_places, split_group
-from hypergen_compiler.fold.items import Function, Option, Region, is_harmless
+from hypergen_compiler.fold.items import Function, Region
 from hypergen_compiler.fold.loops import Loop, plan_loops
+from hypergen_compiler.fold.option import Option
 
 __all__ = ["merge_options"]
 

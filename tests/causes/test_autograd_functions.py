@@ -232,3 +232,14 @@ class Integral(Custom):
 def test_one_that_only_saves_memory_is_written_out_where_it_cannot_be_copied(check):
     emitted = check(Integral(), vectors, exact=False)
     assert "Quadrature" not in emitted.text
+
+
+class Forgetful(Custom):
+    """Hands the function no parameters, so that its backward gives them no gradients."""
+
+    def forward(self, x):
+        return Quadrature.apply(lambda t: self.a(t).exp(), self.b(x))
+
+
+def test_one_that_keeps_gradients_from_weights_is_refused(refused):
+    refused("HG401", Forgetful(), vectors, where="test_autograd_functions.py")

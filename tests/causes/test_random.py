@@ -328,3 +328,26 @@ class NumpyGenerator(Linear):
 @pytest.mark.parametrize("model, code", [(NumpyNoise, "HG209"), (PythonNoise, "HG209"), (NumpyGenerator, "HG204")])
 def test_random_numbers_outside_torch_are_refused(refused, model, code):
     refused(code, model(), vectors, where="test_random.py")
+
+
+class Dropped(nn.Module):
+    """Layers that are dropped at random, with a probability of 0 as in most of transformers' models."""
+
+    def __init__(self, rate):
+        super().__init__()
+        self.layers, self.rate = nn.ModuleList(nn.Linear(4, 4) for _ in range(2)), rate
+
+    def forward(self, x):
+        for layer in self.layers:
+            if self.training and torch.rand([]) < self.rate:
+                continue
+            x = layer(x).relu()
+        return x
+
+
+def test_layers_that_are_never_dropped(check):
+    check(Dropped(0.0), lambda n: torch.randn(n, 4))
+
+
+def test_layers_that_are_dropped_are_refused(refused):
+    refused("HG204", Dropped(0.1), lambda n: torch.randn(n, 4), where="test_random.py")

@@ -27,6 +27,20 @@ def test_a_count_that_changes_the_result_is_refused_by_name(refused):
     assert "called again, for it changes steps" in error.what
 
 
+class CountedByTheClass(Annealed):
+    """The count begins as an attribute of the class."""
+
+    steps = 0
+
+    def __init__(self):
+        super().__init__()
+        del self.steps
+
+
+def test_a_count_that_begins_in_the_class_is_refused(refused):
+    refused("HG204", CountedByTheClass(), vectors, where="test_repeated.py")
+
+
 class Counted(Annealed):
     """The same count, for nothing."""
 
@@ -61,3 +75,21 @@ def test_it_is_compiled_once_initialised(check):
     model = Initialised()
     model(torch.randn(16, 4))
     check(model, vectors)
+
+
+class Normalised(nn.Module):
+    """Weights of unit norm, forced in every training step: arXiv 2312.02696."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 4))
+
+    def forward(self, x):
+        if self.training:
+            with torch.no_grad():
+                self.weight.copy_(self.weight / self.weight.norm(dim=1, keepdim=True))
+        return x @ self.weight
+
+
+def test_weights_that_are_written_into_as_such_are_refused(refused):
+    refused("HG204", Normalised(), vectors, where="test_repeated.py")

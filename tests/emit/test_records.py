@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from hypergen_compiler.capture.program import describe_module
-from hypergen_compiler.emit.records import build_records, one_of, reach
+from hypergen_compiler.emit.record_builder import build_records
+from hypergen_compiler.emit.records import one_of, reach
 from hypergen_compiler.program import Module, Program
 
 from ..programs import captured, emitted_weights

@@ -208,6 +208,18 @@ def test_a_gradient_that_is_not_finite_is_named(folder, monkeypatch, late):
     assert equal(before, tensors(run.hypernetwork)) and run.step == 0
 
 
+def test_of_the_gradients_of_a_group_the_first_that_is_not_finite_is_named(folder, late):
+    run = trainer(folder)
+    run.late = late
+    while run.step < 5:
+        run.advance()
+    weight = run.hypernetwork.encoder.out.weight
+    weight.register_hook(lambda gradient: gradient * torch.nan)
+    with pytest.raises(RuntimeError, match=r"step 6: the gradient of the hypernetwork's encoder\.out\.weight is not"):
+        for _ in range(1 + late):
+            run.advance()
+
+
 def test_a_loss_whose_fault_is_known_a_step_later_changes_no_weight_either(folder, monkeypatch):
     run = trainer(folder)
     run.late = True

@@ -137,7 +137,7 @@ def test_attributes(function, args, text):
         (torch.arange, (0, 4), {}, "torch.arange(4, device=x.device)"),
         (torch.arange, (0.0, 4), {}, "torch.arange(0.0, 4, device=x.device)"),
         (torch.arange, (1, 4), {}, "torch.arange(1, 4, device=x.device)"),
-        (torch.arange, (0, 4, 2), {}, "torch.arange(0, 4, 2, device=x.device)"),
+        (torch.arange, (0, 4, 2), {}, "torch.arange(0, 4, step=2, device=x.device)"),
     ],
 )
 def test_new_tensors_are_made_where_the_function_works(function, args, options, text):

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from hypergen_compiler.evidence.autophagy.chains import FORMS, STARTS
 from hypergen_compiler.evidence.autophagy.plot import draw
-from hypergen_compiler.evidence.autophagy.statistics import COMPARED, stated
+from hypergen_compiler.evidence.autophagy.statistics import COMPARED, PENALISED, stated
 from hypergen_compiler.evidence.autophagy.words import sentences
+from hypergen_compiler.evidence.packages import recipe_text
 
 __all__ = ["page", "table", "write"]
 
@@ -42,9 +43,11 @@ an *imbalanced* one a heavy class with half of the pictures, another for every s
   moving average of its parameters;
 - *hypernetwork, penalty unbiased* is the same, trained with the autophagy penalty.
 
-All of them are packages that HyperGen compiled from the same small VAE, with its conditional variant. Two of the
-contestants are not like the others: *plain, retrained* never sees more real pictures than a chain gives it, and all
-that were trained on all real data once cannot forget what is not theirs to change. The rival that is fair to a
+All of them are packages that HyperGen compiled from the same small VAE, with its conditional variant. Hypernetworks
+have the head and the settings that packages come with: {recipe}.
+
+Two of the contestants are not like the others: *plain, retrained* never sees more real pictures than a chain gives it,
+and all that were trained on all real data once cannot forget what is not theirs to change. The rival that is fair to a
 hypernetwork is therefore *plain, continued* where quality is concerned, and *class-conditional* where shares are.
 """
 
@@ -64,8 +67,9 @@ hundred differences that are none, one is called clear all the same. Settings of
 def page(found: Mapping[str, Any]) -> str:
     command = "hypergen experiment autophagy" + (" --quick" if found["quick"] else "") + " --out docs/evidence"
     seeds = ", ".join(map(str, found["seeds"]))
+    recipe = recipe_text(found["settings"][PENALISED][0])
     parts = [
-        INTRODUCTION.format(command=command, seeds=seeds, **found["versions"]),
+        INTRODUCTION.format(command=command, seeds=seeds, recipe=recipe, **found["versions"]),
         "## In plain words\n\n" + "\n".join(f"- {sentence}" for sentence in sentences(found)) + "\n",
         "![chains by generation](autophagy.png)\n",
         COMPARISON,

@@ -16,7 +16,7 @@ from hypergen_compiler.evidence.groups import Part, Problem
 
 __all__ = ["plain", "told_evenly"]
 
-BATCH = 256  # items of a step, as many as a hypernetwork's four datasets of 64 hold
+BATCH = 256  # items of a step, as many as the small datasets of a hypernetwork's step hold together
 
 
 def jobs(problems: Sequence[Problem], asked: Sequence[Tensor], labels: bool = False) -> Jobs:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from textwrap import fill
-from typing import Any
 
 import torch
 
@@ -21,6 +19,7 @@ from hypergen_compiler.evidence.fairness.effort import (
 )
 from hypergen_compiler.evidence.fairness.families import FAMILIES
 from hypergen_compiler.evidence.fairness.plain import CHECKS, RATES
+from hypergen_compiler.evidence.packages import recipe_text
 from hypergen_compiler.version import VERSION
 
 __all__ = ["introduction", "of_knob", "of_mixtures", "of_pair"]
@@ -70,7 +69,7 @@ def introduction(results: Results) -> str:
         steps=results.steps,
         model=FAMILIES[results.family].text,
         option="" if results.family == "vae" else f" --model {results.family}",
-        usual=settings_text(results.usual),
+        usual=recipe_text(results.usual),
         mixed_steps=results.mixed_steps,
         rates=", ".join(f"{rate:g}" for rate in RATES),
     )
@@ -92,9 +91,3 @@ def of_knob() -> str:
 
 def of_mixtures() -> str:
     return filled(OF_MIXTURES)
-
-
-def settings_text(usual: Mapping[str, Any]) -> str:
-    """The head, and those settings that decide what is learned."""
-    values = ", ".join(f"{name} {usual[name]:g}" for name in ("batch", "episodes", "lr", "strength", "ema"))
-    return f"head `{usual['head']}`, {values}"

@@ -46,8 +46,9 @@ class RelativeClip:
             usual = self.usual.setdefault(i, norm)
             usual = torch.where(usual > 0, usual, norm)  # or a group that starts without gradient stays without
             parameters = optimizer.param_groups[i]["params"]
-            torch.nn.utils.clip_grads_with_norm_(parameters, 2 * usual, norm)  # pyright: ignore[reportArgumentType]
-            # fmin, so that a step that is left out does not make it NaN
+            # A step that is left out keeps its gradients, among which the fault is looked for, and adds no NaN below.
+            finite = norm.nan_to_num(posinf=0.0)
+            torch.nn.utils.clip_grads_with_norm_(parameters, 2 * usual, finite)  # pyright: ignore[reportArgumentType]
             self.usual[i] = usual.lerp(torch.fmin(norm, 2 * usual), 0.02)
 
 

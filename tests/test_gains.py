@@ -95,4 +95,4 @@ def test_reasons_name_the_call_and_the_line():
 
 def test_only_a_batch_norm_that_knows_no_datasets_is_an_obstacle():
     assert found("normalised")[1].obstacle is None
-    assert found("normalised without")[1].obstacle.endswith("has no gain and bias that may differ")
+    assert found("normalised without")[1].obstacle.endswith("keeps no running statistics")

@@ -199,9 +199,10 @@ class Recorder(TorchFunctionMode):
         self.tape.calls.append(call)
 
     def join_memory(self, source: torch.Tensor, made: torch.Tensor) -> None:
-        """Takes a copy for a view where a batch of one would give a view: a single row has no gap to the next."""
+        """Takes a copy for a view where a batch of one may give a view: then nothing lies between its rows."""
         memory = self.memory_of(source)
-        if source.dim() and source[:1].is_contiguous() and self.memory_of(made) != memory:
+        strides = [stride for size, stride in zip(source.shape[1:], source.stride()[1:], strict=True) if size > 1]
+        if source.dim() and strides == sorted(strides, reverse=True) and self.memory_of(made) != memory:
             self.joined[storage_of(made)] = self.tape.storages[self.refs[id(made)]] = memory
 
     def memory_of(self, tensor: torch.Tensor) -> int:

@@ -13,11 +13,14 @@ from .groups import find_groups
 from .hypernetwork import Batch
 from .loader import Loader, Request
 
-BALANCING = 5  # passes over the mixtures of a step, after which groups are at most a few percent apart
+BALANCING = 5  # passes over the mixtures of a step, after which groups are at most a tenth apart
 
 
 class Episodes:
     """Small datasets of `size` items without end, each a random mixture of the labels (Dirichlet).
+
+    Their concentration falls with the root of the number of labels: of two, mixtures between the extremes must be seen
+    for requests between them to be met, while of many a few at a time are mixture enough.
 
     The mixtures of one step together hold as much of every label: chance would fill a step with a few of them, and what
     all datasets share would follow it to and fro.
@@ -28,7 +31,7 @@ class Episodes:
     """
 
     def __init__(
-        self, data: Data, size: int, seed: int, concentration: float = 0.15, groups: int = 10, workers: int = 0
+        self, data: Data, size: int, seed: int, concentration: float = 0.45, groups: int = 10, workers: int = 0
     ):
         self.data, self.size = data, size
         self.generator = torch.Generator().manual_seed(seed)
@@ -40,7 +43,7 @@ class Episodes:
             self.by_group = torch.argsort(numbers, stable=True)
             self.counts = torch.bincount(numbers)
             self.starts = self.counts.cumsum(0) - self.counts
-            self.concentration = torch.full((len(self.counts),), concentration)
+            self.concentration = torch.full((len(self.counts),), concentration / len(self.counts) ** 0.5)
 
     def step(self, count: int) -> list[Batch]:
         """The datasets of one training step: one at the data's own mixture, the others at random ones."""

@@ -25,7 +25,7 @@ __all__ = ["HyperGenError", "HyperGenWarning", "Package", "Plan", "__version__",
 HOMES = {
     "HyperGenError": "errors",
     "HyperGenWarning": "errors",
-    "Package": "package",
+    "Package": "publishing.package",
     "Plan": "plan",
     "compile": "api",
     "plan": "api",

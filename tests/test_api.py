@@ -309,9 +309,8 @@ class TestImporting:
         script = "import sys, hypergen_compiler; sys.exit('torch' in sys.modules)"
         subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(hypergen.__file__).parents[1])
 
-    def test_functions_are_not_hidden_by_modules_of_their_names(self):
-        for name in ("plan", "verify"):
-            importlib.import_module(f"hypergen_compiler.{name}")
+    def test_a_function_is_not_hidden_by_the_modules_of_its_name(self):
+        importlib.import_module("hypergen_compiler.plan")
         assert callable(hypergen.plan) and callable(hypergen.verify)
         for name in hypergen.__all__:
             assert getattr(hypergen, name) is not None

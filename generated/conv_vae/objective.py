@@ -80,7 +80,7 @@ def objective(hypernetwork: Hypernetwork, state: State, *datasets: Batch, streng
     count = -(-m // PENALISED_OF)
     real = embeddings[-count:]
     items = tuple(part.chunk(m)[-count:] for part in (x,))
-    # What all datasets share learns from data alone: whichever dataset the penalty is for, it would pay with likelihood.
+    # What all datasets share learns from data alone: whomever the penalty is for, it would pay with likelihood.
     sampled = synthetic_datasets(hypernetwork.emit_together(real, learn_base=False), state, *map(torch.cat, items))
     synthetic = torch.unflatten(hypernetwork.embed_together(sampled, count * SYNTHETIC), 0, (count, SYNTHETIC))
     penalty = autophagy_penalty(real, synthetic, spread).mean()

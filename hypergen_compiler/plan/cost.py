@@ -56,10 +56,11 @@ def peak_bytes(program: Program, layout: ParameterLayout, option: Candidate) -> 
 
 
 def normed_bytes(program: Program, items: int) -> int:
-    """Bytes that batch normalisation by datasets takes for a while: results of the datasets beside the joined one, in
-    the forward pass, and their gradients in the backward pass."""
+    """Bytes that gains of datasets add to batch normalisation: what it gives before them is kept, and for a while there
+    are two more of the largest, results in the forward pass and gradients in the backward pass."""
     nodes = program.entry(program.loss).graph.nodes
-    return max((2 * node_bytes(node, items) for node in nodes if name_of(node) == "batch_norm"), default=0)
+    sizes = [node_bytes(node, items) for node in nodes if name_of(node) == "batch_norm"]
+    return sum(sizes) + 2 * max(sizes, default=0)
 
 
 def buffer_bytes(layout: ParameterLayout, option: Candidate) -> int:

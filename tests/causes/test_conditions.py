@@ -334,10 +334,10 @@ class Counting(Scheduled):
         return self.l(x) * min(1.0, self.step / 10)
 
 
-def test_a_python_counter_is_found_by_verification(tmp_path):
+def test_a_python_counter_is_refused(tmp_path):
     with pytest.raises(HyperGenError) as caught:
         hypergen.compile(Counting(), vectors, out=tmp_path / "counting", loss=None, sample=None, entries=("forward",))
-    assert caught.value.code == "HG601" and not (tmp_path / "counting").exists()
+    assert caught.value.code == "HG204" and not (tmp_path / "counting").exists()
 
 
 class Inference(nn.Module):

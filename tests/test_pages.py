@@ -35,7 +35,7 @@ def test_what_a_guide_shows_runs(page: str, tmp_path: Path, environment: dict[st
     folder = tmp_path / "work"
     folder.mkdir()
     shown = 0
-    for language, text in FENCE.findall(LONG.sub("--steps 8", (ROOT / "docs" / f"{page}.md").read_text())):
+    for language, text in FENCE.findall(LONG.sub("--steps 4", (ROOT / "docs" / f"{page}.md").read_text())):
         place = PLACE.match(text)
         needed = OPTIONAL.search(text)
         if language == "text" or (needed and find_spec(needed[1]) is None):

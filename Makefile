@@ -64,7 +64,7 @@ format: $(INSTALLED)
 
 generated: $(INSTALLED)
 	$(BIN)/python -m hypergen_compiler.examples generated
-	$(BIN)/python -m benchmarks.printed
+	$(BIN)/python -m pytest -q tests/printed --keep
 
 docs: $(INSTALLED)
 	$(BIN)/python -m hypergen_compiler.documentation docs

@@ -1,11 +1,8 @@
-"""What was found of mutants that were looked at: those that are no mistakes, and those that tests are left to miss.
-
-Each is named by its module and by what became of what, and has the reason.
-"""
+"""Mutants that are no mistakes, each named by its module and by what became of what, with the reason."""
 
 from __future__ import annotations
 
-__all__ = ["EQUIVALENT", "LOOKED_AT"]
+__all__ = ["EQUIVALENT"]
 
 CHECKER, EMIT = "hypergen_compiler/checker", "hypergen_compiler/emit"
 ROUNDED = "abs(wanted.value - leaf.value) {} ROUNDING * max(1.0, abs(leaf.value))"
@@ -22,4 +19,3 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         )
     },
 }
-LOOKED_AT: dict[tuple[str, str], str] = {}

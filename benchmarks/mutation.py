@@ -37,7 +37,8 @@ GROUPS = {"layout": "layout.py", "plan": "plan/*.py", "emission": "emit/*.py", "
 TESTS = (
     *(f"tests/test_{name}.py" for name in "alternatives costs gains layout plan".split()),
     *(f"tests/checker/test_{name}.py" for name in "functions report stages".split()),
-    *(f"tests/emit/test_{name}.py" for name in "choices formulas literals names numbers printed text weights".split()),
+    *(f"tests/emit/test_{name}.py" for name in "choices formulas literals names numbers text weights".split()),
+    "tests/printed",
     "tests/test_generated.py::test_a_committed_package_is_what_this_process_writes",
 )
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")

@@ -46,8 +46,8 @@ FOUND = """
 MISSED = """
 ## Mistakes that no test noticed
 
-Of the sample of small mistakes, what became of what, with the reason where there is one to leave it so. Mistakes that
-change nothing are left out of the sample; `benchmarks/equivalent.py` lists them with why.
+Of the sample of small mistakes, what became of what. Mistakes that change nothing are left out of the sample;
+`benchmarks/equivalent.py` lists them with why.
 
 """
 

@@ -11,6 +11,10 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep", action="store_true", help="keep what is printed now as what is to be printed")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # Not in pyproject.toml, which also governs packages' own tests, where this class cannot be imported.
     config.addinivalue_line("filterwarnings", "error::hypergen_compiler.errors.HyperGenWarning")

@@ -35,12 +35,10 @@ def test_programs_are_counted():
     assert said == "200 programs: 95.0% accepted, 6 refused, 4 wrong or crashed"
 
 
-def test_mistakes_are_counted(monkeypatch):
+def test_mistakes_are_counted():
     output = "noticed a.py:3: x\nMISSED  b.py:12: < -> <=\nplan: 1 of 2 noticed\nlayout: 2 of 2 noticed\n"
     assert noticed(output) == "3 of 4 noticed (75%): plan 1 of 2; layout 2 of 2" and noticed("") == ""
     assert missed(output) == ["b.py:12 `< -> <=`"]
-    monkeypatch.setitem(scorecard.LOOKED_AT, ("b.py", "< -> <="), "a matter of taste")
-    assert missed(output) == ["b.py:12 `< -> <=`: a matter of taste"]
 
 
 def test_a_mutant_meets_the_tests_that_run_its_lines_the_quickest_first():

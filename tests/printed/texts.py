@@ -21,7 +21,7 @@ from .models import CASES
 
 __all__ = ["COMMON", "FOLDER", "files", "kept", "printed"]
 
-FOLDER = Path(__file__).resolve().parent.parent.parent / "tests" / "emit" / "printed"
+FOLDER = Path(__file__).with_name("kept")
 COMMON = "vectors"  # the package that the others are compared with
 WHOLE = ("model.py", "weights.py", "layers.py")
 

@@ -53,7 +53,7 @@ def batch_norm(
 ) -> Tensor:
     """[rows, channels, ...] -> [rows, channels, ...]; by the statistics of all datasets, as those of one batch.
 
-    By its own, a dataset would lose what tells its mixture from others in training alone: evaluation takes running ones.
+    By its own, a dataset would lose in training what tells its mixture from others, and keep it in evaluation.
     """
     if one_dataset(weight, bias):
         return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -19,6 +19,7 @@ from hypergen_compiler.capture.graph import build_graph, nodes_in
 from hypergen_compiler.capture.inputs import describe_inputs, find_vocabularies
 from hypergen_compiler.capture.modes import merge_modes
 from hypergen_compiler.capture.record import record_mode
+from hypergen_compiler.capture.registered import named_state, named_weights
 from hypergen_compiler.capture.tape import Tape, fill, same_values
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning
 from hypergen_compiler.program import Buffer, Choice, Dimension, Entry, Extent, Input, Module, Parameter, Program
@@ -205,9 +206,9 @@ def number_constants(graph: torch.fx.Graph, tape: Tape, constants: dict[str, tor
 
 def parameters(model: nn.Module, entries: Sequence[Entry], critic: str | None) -> tuple[Parameter, ...]:
     read = {node.target for entry in entries for graph in entry.graphs for node in graph.nodes if is_parameter(node)}
-    aliases = alias_table(model.named_parameters(remove_duplicate=False))
+    aliases = alias_table(named_weights(model, every_name=True))
     found = []
-    for name, value in model.named_parameters():
+    for name, value in named_weights(model).items():
         trained = name in read and value.requires_grad
         beside = trained and critic is not None and name.startswith(f"{CRITIC}.")
         others = tuple(alias for alias in aliases[id(value)] if alias != name)
@@ -220,17 +221,17 @@ def parameters(model: nn.Module, entries: Sequence[Entry], critic: str | None) -
 
 
 def buffers(model: nn.Module) -> tuple[Buffer, ...]:
-    aliases = alias_table(model.named_buffers(remove_duplicate=False))
+    aliases = alias_table(named_state(model, every_name=True))
     kept = set(model.state_dict())
     return tuple(
         Buffer(name, value.detach().clone(), tuple(a for a in aliases[id(value)] if a != name), name in kept)
-        for name, value in model.named_buffers()
+        for name, value in named_state(model).items()
     )
 
 
-def alias_table(named) -> dict[int, list[str]]:
+def alias_table(named: Mapping[str, torch.Tensor]) -> dict[int, list[str]]:
     table: dict[int, list[str]] = {}
-    for name, tensor in named:
+    for name, tensor in named.items():
         table.setdefault(id(tensor), []).append(name)
     return table
 

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from hypergen_compiler.capture import frames
 from hypergen_compiler.capture.autograd import whole_autograd_functions
 from hypergen_compiler.capture.fake import RANDOM_WITHOUT_VALUES
+from hypergen_compiler.capture.registered import named_state, named_weights
 from hypergen_compiler.capture.settled import Settled
 from hypergen_compiler.capture.steps import current_iteration, shortened
 from hypergen_compiler.capture.tape import Call, Escape, Ref, Scope, Tape, Written, fill, references, tensors
@@ -81,14 +82,14 @@ class Recorder(TorchFunctionMode):
         self.joined: dict[int, int] = {}
         self.arrays: dict[int, torch.Tensor] = {}
         self.settled = Settled()
-        self.generator: torch.Tensor | None = None
+        self.generator = torch.get_rng_state()
         self.autocast = torch.is_autocast_enabled("cpu")
         self.scopes: dict[int, Scope] = {}
         self.turns: dict[tuple[int, int], list[Scope]] = {}
         self.paths = {id(child): path for path, child in module.named_modules()}
-        for name, parameter in module.named_parameters():
-            self.see(parameter, Ref("parameter", name))
-        for name, buffer in module.named_buffers():
+        for name, weight in named_weights(module).items():
+            self.see(weight, Ref("parameter", name))
+        for name, buffer in named_state(module).items():
             self.see(buffer, Ref("buffer", name))
         for number, tensor in enumerate(inputs):
             self.see(tensor, Ref("input", number))
@@ -170,8 +171,7 @@ class Recorder(TorchFunctionMode):
         versions = [version_of(tensor) for tensor in used]
         values = [tensor.detach().clone() for tensor in used] if short in UNCOUNTED else []
         generator = torch.get_rng_state()
-        if self.generator is not None and not self.fake and not torch.equal(generator, self.generator):
-            self.tape.reseeded = self.tape.reseeded or call.where or "?"
+        self.tape.reseeded = self.tape.reseeded or self.is_reseeded()
         output = function(*args, **kwargs)
         call.tracked = any(tensor.requires_grad for tensor in tensors(output))
         self.generator = torch.get_rng_state()
@@ -183,6 +183,10 @@ class Recorder(TorchFunctionMode):
         self.settled.see(call)
         self.note(call, short, frame)
         return output
+
+    def is_reseeded(self) -> bool:
+        """Whether torch's generator is another than the last recorded call, or the beginning, has left."""
+        return not self.fake and not torch.equal(torch.get_rng_state(), self.generator)
 
     def see_empty(self, tensor: torch.Tensor, where: str | None, frame: FrameType) -> None:
         """A tensor that `torch.Tensor(n, 4)` made, which is no recorded call, and that is about to be filled."""
@@ -354,7 +358,7 @@ def element_name(code: Any, argument: str, number: int, count: int) -> str:
 
 def run(recorder: Recorder, call: Callable[..., Any], module: nn.Module, inputs: tuple[Any, ...]) -> Any:
     """Runs an entry point under the recorder."""
-    before = sys.getprofile()
+    before, recorder.generator = sys.getprofile(), torch.get_rng_state()
     with whole_autograd_functions(), shortened(), recorder:
         if recorder.with_scopes:
             sys.setprofile(recorder.profile)

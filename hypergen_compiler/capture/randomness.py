@@ -1,0 +1,106 @@
+"""Random numbers that no recorded call draws: a package would not draw them, or not anew in every call."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from hypergen_compiler.capture.entry import EntryPoint
+from hypergen_compiler.capture.frames import is_torch
+from hypergen_compiler.capture.prepare import RUN_SEED, seeded
+from hypergen_compiler.capture.recorder import Recorder, run
+from hypergen_compiler.capture.tape import tensors
+from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.where import PACKAGES, is_foreign
+
+__all__ = ["check_randomness", "outside_state"]
+
+
+LIBRARIES = ("numpy", "Python's random module")
+
+
+def outside_state() -> tuple[Any, Any]:
+    """The states of the generators of `LIBRARIES`."""
+    kind, keys, *rest = np.random.get_state()
+    return (kind, keys.tobytes(), *rest), random.getstate()
+
+
+def is_moved(state: tuple[Any, Any]) -> bool:
+    return outside_state() != state
+
+
+def check_randomness(
+    model: nn.Module, point: EntryPoint, inputs: tuple[Any, ...], recorder: Recorder, before: tuple[Any, Any]
+) -> None:
+    """Raises HG209 where a run under `RUN_SEED` moved a generator outside of recorded calls.
+
+    Those of other libraries were as in `before`. The line that moves it is found in another run.
+    """
+    again = Recorder(model, tensors(inputs), scopes=False, fake=recorder.fake)
+    pairs = zip(LIBRARIES, before, outside_state(), strict=True)
+    outside = [library for library, one, other in pairs if one != other]
+    if outside:
+        what, happened = f"draws random numbers from {outside[0]}", partial(is_moved, before)
+        remedy = "Draw them with torch, or pass them as an input of the entry point."
+    elif recorder.tape.reseeded or recorder.is_reseeded():
+        what, happened = "sets torch's random generator, or moves it outside of recorded calls", again.is_reseeded
+        remedy = "Seed the generator before calling the entry point."
+    else:
+        return
+    with seeded(RUN_SEED), first_line(happened) as found:
+        run(again, point.call, model, inputs)
+    raise HyperGenError("HG209", f"{point.name} {what}", where=next(iter(found), point.origin), remedy=remedy)
+
+
+@contextmanager
+def first_line(happened: Callable[[], bool]) -> Iterator[list[str]]:
+    """The line of the user's code during which something happens, of what runs meanwhile; none where it does not."""
+    found: list[str] = []
+    running: str | None = None
+
+    def look() -> None:
+        if running and not found and happened():
+            found.append(running)
+
+    def step(frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:
+        nonlocal running
+        look()
+        running = place(frame.f_back if event == "return" else frame)
+        return step
+
+    def enter(frame: FrameType, event: str, argument: Any) -> Callable[..., Any] | None:
+        return step(frame, event, argument) if is_users(frame) else None
+
+    before = sys.gettrace()
+    sys.settrace(enter)
+    try:
+        yield found
+    finally:
+        sys.settrace(before)
+        look()
+
+
+def place(frame: FrameType | None) -> str | None:
+    """`file:line` of the innermost frame of the user's own files within a run; failing that, of a library's."""
+    library = None
+    while frame is not None and frame.f_code is not run.__code__:
+        if is_users(frame):
+            here = f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+            if PACKAGES not in frame.f_code.co_filename:
+                return here
+            library = library or here
+        frame = frame.f_back
+    return library
+
+
+def is_users(frame: FrameType) -> bool:
+    return is_foreign(frame.f_code.co_filename) and not is_torch(frame.f_code)

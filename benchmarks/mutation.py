@@ -43,6 +43,7 @@ TESTS = (
 )
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
 MOST = 20  # seconds of tests, under the trace, that a mutant meets
+LONGEST = 40  # seconds, behind which a mutant counts as noticed: it does not come to an end
 ALL_PASS = 0
 
 
@@ -87,7 +88,7 @@ class Trials:
         items = {item.nodeid: item for item in session.items}
         tests = recorded(session)
         jobs = [partial(tried, one, items, tests) for one in self.chosen]
-        for one, code in zip(self.chosen, forked(jobs), strict=True):
+        for one, code in zip(self.chosen, forked(jobs, LONGEST), strict=True):
             self.found.append(replace(one, noticed=code != ALL_PASS))
             print(f"{'noticed' if code else 'MISSED '} {one.module}:{one.mutant.line}: {one.mutant.what}", flush=True)
         return True

@@ -16,9 +16,10 @@ import torch
 from torch import nn
 
 from hypergen_compiler.capture.frames import TORCH
+from hypergen_compiler.capture.tape import same_values
 from hypergen_compiler.where import in_standard_library
 
-__all__ = ["RUN_SEED", "clear_caches", "fresh_copy", "seeded"]
+__all__ = ["RUN_SEED", "clear_caches", "fresh_copy", "put_back", "seeded"]
 
 SEED = 0
 RUN_SEED = 72_101  # one that no model is likely to set itself, so that it is seen when one does
@@ -30,6 +31,12 @@ def fresh_copy(model: nn.Module) -> nn.Module:
         return copy.deepcopy(model)
     except (RuntimeError, TypeError, ValueError, NotImplementedError, AttributeError):
         return model
+
+
+def put_back(tensor: torch.Tensor, value: torch.Tensor) -> None:
+    """Writes into a tensor what it held before, unless it holds it still: one that `expand` made takes no writes."""
+    if not same_values(tensor.detach(), value):
+        tensor.copy_(value)
 
 
 @contextmanager

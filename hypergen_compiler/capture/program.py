@@ -19,7 +19,7 @@ from hypergen_compiler.capture.graph import build_graph, nodes_in
 from hypergen_compiler.capture.inputs import describe_inputs, find_vocabularies
 from hypergen_compiler.capture.modes import merge_modes
 from hypergen_compiler.capture.record import record_mode
-from hypergen_compiler.capture.registered import named_state, named_weights
+from hypergen_compiler.capture.registered import check_registered, named_state, named_weights
 from hypergen_compiler.capture.tape import Tape, fill, same_values
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning
 from hypergen_compiler.program import Buffer, Choice, Dimension, Entry, Extent, Input, Module, Parameter, Program
@@ -49,6 +49,7 @@ def capture(
 
     Raises HG2xx for what cannot be recorded, each with the line of the user's code that is at fault.
     """
+    check_registered(model)
     sizes = batch_sizes(model)
     constants: dict[str, torch.Tensor] = {}
     frozen: dict[str, None] = {}

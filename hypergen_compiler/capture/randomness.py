@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -25,44 +26,55 @@ from hypergen_compiler.where import PACKAGES, is_foreign
 __all__ = ["check_randomness", "outside_state"]
 
 
-LIBRARIES = ("numpy", "Python's random module")
+GENERATORS = (random.Random, np.random.RandomState, np.random.Generator)
 
 
-def outside_state() -> tuple[Any, Any]:
-    """The states of the generators of `LIBRARIES`."""
-    kind, keys, *rest = np.random.get_state()
-    return (kind, keys.tobytes(), *rest), random.getstate()
+def outside_state(model: nn.Module) -> dict[str, bytes]:
+    """The states of all generators but torch's: numpy's, Python's, and those that the model holds."""
+    held = {
+        f"{path}.{name}".lstrip("."): pickle.dumps(value)
+        for path, module in model.named_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, GENERATORS) and not isinstance(value, random.SystemRandom)
+    }
+    return {
+        "numpy": pickle.dumps(np.random.get_state()),
+        "Python's random module": pickle.dumps(random.getstate()),
+        **held,
+    }
 
 
-def is_moved(state: tuple[Any, Any]) -> bool:
-    return outside_state() != state
+def moved(model: nn.Module, before: dict[str, bytes]) -> list[str]:
+    """The generators that are not as they were before."""
+    return [name for name, state in outside_state(model).items() if before.get(name, state) != state]
 
 
 def check_randomness(
-    model: nn.Module, point: EntryPoint, inputs: tuple[Any, ...], recorder: Recorder, before: tuple[Any, Any]
+    model: nn.Module, point: EntryPoint, inputs: tuple[Any, ...], recorder: Recorder, before: dict[str, bytes]
 ) -> None:
-    """Raises HG209 where a run under `RUN_SEED` moved a generator outside of recorded calls.
+    """Raises HG209 where a run moved a generator outside of recorded calls; other libraries' were as in `before`.
 
-    Those of other libraries were as in `before`. The line that moves it is found in another run.
+    The line that moves it is found in another run.
     """
     again = Recorder(model, tensors(inputs), scopes=False, fake=recorder.fake)
-    pairs = zip(LIBRARIES, before, outside_state(), strict=True)
-    outside = [library for library, one, other in pairs if one != other]
+    outside = moved(model, before)
     if outside:
-        what, happened = f"draws random numbers from {outside[0]}", partial(is_moved, before)
+        what = f"draws random numbers from {outside[0]}"
         remedy = "Draw them with torch, or pass them as an input of the entry point."
     elif recorder.tape.reseeded or recorder.is_reseeded():
-        what, happened = "sets torch's random generator, or moves it outside of recorded calls", again.is_reseeded
+        what = "sets torch's random generator, or moves it outside of recorded calls"
         remedy = "Seed the generator before calling the entry point."
     else:
         return
-    with seeded(RUN_SEED), first_line(happened) as found:
-        run(again, point.call, model, inputs)
+    with seeded(RUN_SEED):
+        happened = partial(moved, model, outside_state(model)) if outside else again.is_reseeded
+        with first_line(happened) as found:
+            run(again, point.call, model, inputs)
     raise HyperGenError("HG209", f"{point.name} {what}", where=next(iter(found), point.origin), remedy=remedy)
 
 
 @contextmanager
-def first_line(happened: Callable[[], bool]) -> Iterator[list[str]]:
+def first_line(happened: Callable[[], object]) -> Iterator[list[str]]:
     """The line of the user's code during which something happens, of what runs meanwhile; none where it does not."""
     found: list[str] = []
     running: str | None = None

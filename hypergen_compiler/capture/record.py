@@ -13,7 +13,7 @@ from hypergen_compiler.capture.fake import faking, needs_faking
 from hypergen_compiler.capture.leftovers import Held, check_leftovers, check_repeated
 from hypergen_compiler.capture.merge import merge_batches, merge_outputs, merge_sizes
 from hypergen_compiler.capture.outputs import describe
-from hypergen_compiler.capture.prepare import RUN_SEED, clear_caches, fresh_copy, seeded
+from hypergen_compiler.capture.prepare import RUN_SEED, clear_caches, fresh_copy, put_back, seeded
 from hypergen_compiler.capture.randomness import check_randomness, outside_state
 from hypergen_compiler.capture.recorder import Recorder, run
 from hypergen_compiler.capture.tape import Call, Ref, Tape, references, tensors
@@ -92,7 +92,7 @@ def record_on(
     before, held = tensor_names(model), Held(model)
     recorder = Recorder(model, tensors(inputs), scopes=scopes, fake=fake)
     with seeded(RUN_SEED):
-        start = outside_state()
+        start = outside_state(model)
         output = run(recorder, point.call, model, inputs)
         check_randomness(model, point, inputs, recorder, start)
     tape = recorder.tape
@@ -189,7 +189,7 @@ def restored(model: nn.Module) -> Iterator[None]:
             module._buffers.update(table)
         with torch.no_grad():
             for tensor, value in tensors_before:
-                tensor.copy_(value)
+                put_back(tensor, value)
         for module, mode in modes.items():
             module.training = mode
 

@@ -15,11 +15,12 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from hypergen_compiler.capture import frames
 from hypergen_compiler.capture.autograd import whole_autograd_functions
 from hypergen_compiler.capture.fake import RANDOM_WITHOUT_VALUES
-from hypergen_compiler.capture.registered import named_state, named_weights
+from hypergen_compiler.capture.registered import named_state, named_weights, unprintable
 from hypergen_compiler.capture.settled import Settled
 from hypergen_compiler.capture.steps import current_iteration, shortened
 from hypergen_compiler.capture.tape import Call, Escape, Ref, Scope, Tape, Written, fill, references, tensors
-from hypergen_compiler.capture.unseen import refuse_unseen
+from hypergen_compiler.capture.unseen import kept_surroundings, refuse_unseen, surroundings
+from hypergen_compiler.errors import HyperGenError
 
 __all__ = ["Recorder", "qualified_name"]
 
@@ -83,7 +84,7 @@ class Recorder(TorchFunctionMode):
         self.arrays: dict[int, torch.Tensor] = {}
         self.settled = Settled()
         self.generator = torch.get_rng_state()
-        self.autocast = torch.is_autocast_enabled("cpu")
+        self.outside = surroundings()
         self.scopes: dict[int, Scope] = {}
         self.turns: dict[tuple[int, int], list[Scope]] = {}
         self.paths = {id(child): path for path, child in module.named_modules()}
@@ -111,9 +112,13 @@ class Recorder(TorchFunctionMode):
                 if self.memory_of(value) in known:
                     self.tape.aliases.add(ref)
                 self.see(value, ref)
+                place = frames.location(sys._getframe(2))
+                if problem := unprintable(value):
+                    remedy = "Keep it dense, and convert it where it is used."
+                    raise HyperGenError("HG402", f"a tensor {problem}", where=place, remedy=remedy)
                 self.tape.constants[ref] = value.detach().clone()
                 self.tape.constant_ids.add(id(value))
-                self.tape.constant_places[ref] = frames.location(sys._getframe(2))
+                self.tape.constant_places[ref] = place
             return self.refs[id(value)]
         if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
             return value.item()
@@ -155,7 +160,7 @@ class Recorder(TorchFunctionMode):
         used = tensors((args, kwargs))
         if name in OF_ARRAYS and not used and isinstance(args[0] if args else None, np.ndarray):
             return function(*args, **kwargs)  # a constant, like what torch.from_numpy gives
-        refuse_unseen(name, used, where, autocast=self.autocast)
+        refuse_unseen(name, used, where, self.outside)
         target = args[0] if args else kwargs.get("tensor")  # as functions of nn.init are called
         if short in OVERWRITING and isinstance(target, torch.Tensor) and id(target) not in self.refs:
             self.see_empty(target, where, frame)
@@ -359,7 +364,7 @@ def element_name(code: Any, argument: str, number: int, count: int) -> str:
 def run(recorder: Recorder, call: Callable[..., Any], module: nn.Module, inputs: tuple[Any, ...]) -> Any:
     """Runs an entry point under the recorder."""
     before, recorder.generator = sys.getprofile(), torch.get_rng_state()
-    with whole_autograd_functions(), shortened(), recorder:
+    with whole_autograd_functions(), shortened(), kept_surroundings(), recorder:
         if recorder.with_scopes:
             sys.setprofile(recorder.profile)
         try:

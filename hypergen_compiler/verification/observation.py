@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from hypergen_compiler.capture.prepare import seeded
+from hypergen_compiler.capture.prepare import put_back, seeded
 from hypergen_compiler.capture.registered import named_state, named_weights
 from hypergen_compiler.capture.steps import shortened
 from hypergen_compiler.verification.worker import describe, gradients_of, observe, weighted_sum
@@ -53,7 +53,9 @@ def preserved_buffers(model: nn.Module) -> Iterator[None]:
     finally:
         with torch.no_grad():
             for module, name, buffer, value in kept:
-                module._buffers[name] = buffer if buffer is None or value is None else buffer.copy_(value)
+                module._buffers[name] = buffer
+                if buffer is not None and value is not None:
+                    put_back(buffer, value)
 
 
 def parameters_of(model: nn.Module) -> dict[str, Tensor]:

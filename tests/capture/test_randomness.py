@@ -59,6 +59,24 @@ class InALibrary(Net):
         return self.linear(x) * statistics.NormalDist().samples(1)[0]  # here
 
 
+class OwnGenerator(Net):
+    def __init__(self):
+        super().__init__()
+        self.chance = random.Random(0)
+
+    def forward(self, x):
+        return self.hidden(x) * self.chance.random()  # here
+
+
+class OwnGeneratorOfNumpys(Net):
+    def __init__(self):
+        super().__init__()
+        self.chance = np.random.default_rng(0)
+
+    def forward(self, x):
+        return self.hidden(x) * float(self.chance.normal())  # here
+
+
 class Seeded(Net):
     def forward(self, x):
         torch.manual_seed(0)  # here
@@ -92,7 +110,20 @@ def marked(model: type[nn.Module]) -> str:
     return f"test_randomness.py:{first + next(k for k, line in enumerate(lines) if '# here' in line)}"
 
 
-@pytest.mark.parametrize("model", [Numpy, BehindAHelper, InAHelper, InALibrary, Seeded, SeededInTheEnd, SeededBetween])
+@pytest.mark.parametrize(
+    "model",
+    [
+        Numpy,
+        BehindAHelper,
+        InAHelper,
+        InALibrary,
+        OwnGenerator,
+        OwnGeneratorOfNumpys,
+        Seeded,
+        SeededInTheEnd,
+        SeededBetween,
+    ],
+)
 def test_the_line_that_draws(model):
     assert refusal("HG209", model(), lambda n: torch.rand(n, 4)).where == marked(model)
 

@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from hypergen_compiler.capture import entry_points
+from hypergen_compiler.capture.warm import warmed
 from hypergen_compiler.checker import check_layout
 from hypergen_compiler.emit.files import stored_tensors
 from hypergen_compiler.errors import HyperGenError
@@ -102,6 +104,38 @@ class Twice(nn.Module):
 def test_a_parameter_that_is_a_buffer_too_is_tied():
     (weight, _), buffers = (program := captured(Twice(), vectors)).parameters, program.buffers
     assert (weight.name, weight.aliases, weight.trained, buffers) == ("l.weight", ("again",), True, ())
+
+
+class Cyclic(nn.Module):
+    """A module that is a part of its own part."""
+
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(4, 4)
+        self.l.owner = self
+
+    def forward(self, x):
+        return self.l(x)
+
+
+class Uncopyable(Empty):
+    def __deepcopy__(self, memo):
+        raise KeyError("copy")
+
+
+def points(model):
+    return entry_points(model, vectors, loss=None, sample=None, entries=("forward",))
+
+
+def test_a_model_whose_mode_cannot_be_set_is_refused():
+    with pytest.raises(HyperGenError, match=r"Cyclic fails in train\(\): RecursionError") as caught:
+        warmed(Cyclic(), points(Cyclic()))
+    assert caught.value.code == "HG202" and caught.value.where.startswith("test_registered.py:")
+
+
+def test_a_model_that_cannot_be_copied_is_used_itself():
+    model = Uncopyable()
+    assert warmed(model, points(model)) is model
 
 
 def doubled(module, into, out):

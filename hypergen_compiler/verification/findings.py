@@ -72,7 +72,7 @@ class Verification:
         raise HyperGenError(
             "HG602" if first.what == "run" else "HG601",
             f"{first.what} of {first.place}: {first.detail}{others}",
-            remedy="If the package was edited, undo or correct the edit. If the model decides by the batch's size, or keeps "
-            "weights or results from one call to the next, write it without. Otherwise please report this as a bug of "
+            remedy="If the package was edited, undo or correct the edit. If the model decides by the batch's size or "
+            "keeps weights or results between calls, write it without. Otherwise please report this as a bug of "
             "HyperGen, with the model.",
         )

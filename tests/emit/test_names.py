@@ -85,6 +85,7 @@ def test_identifiers(text, name):
         ("MLP", "mlp"),
         ("log_prob", "log_prob"),
         ("Print", "print_"),
+        ("", "function"),
     ],
 )
 def test_function_names(text, name):

@@ -268,8 +268,8 @@ class Forks(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.blocks = nn.ModuleList([Fork(True, 2), Fork(False, 0), Fork(False, 0), Fork(True, 0)])
-        self.other = Fork(True, 2)
+        self.blocks = nn.ModuleList([Fork(True, depth) for depth in (0, 0, 2, 2)])
+        self.other, self.scale = Fork(False, 2), nn.Parameter(torch.tensor(0.5))
         self.readers = nn.ModuleList([nn.GRU(4, 4, num_layers=2, batch_first=True), nn.GRU(4, 4, batch_first=True)])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -279,12 +279,12 @@ class Forks(nn.Module):
         return out[:, 0] + self.readers[1](x[:, None])[0][:, 0]
 
     def loss(self, x: Tensor, n: int, weight: float = 0.5) -> Tensor:
-        return (self(x) - x).square().sum() / n * weight
+        return (self(x) * self.scale - x).square().sum() / n * weight
 
     def sample(self, n: int) -> Tensor:
         if self.training:
             return torch.randn(n, 4)
-        return self(torch.rand(n, 4) * 2)
+        return self.other(torch.rand(n, 4) * 2)
 
 
 class Critic(nn.Module):
@@ -333,7 +333,7 @@ CASES = {
     "carried": Case(
         Loops, lambda n: (torch.randn(n, 4), torch.randn(n, 4)), {"loss": None, "sample": None, "entries": ("carried",)}
     ),
-    "forks": Case(Forks, lambda n: (torch.randn(n, 4), n, 0.5), {"head": "gains", "entries": ("forward",)}),
+    "forks": Case(Forks, lambda n: (torch.randn(n, 4), n, 0.5), {"head": "gains"}),
     "critic": Case(Generator, vectors, {"recipe": Gan(critic=Critic(), latent=3, shape=(4,))}),
     "dense": Case(Vectors, vectors, {"head": "dense", "penalty": "mean", "space": "weights"}),
     "factors": Case(

@@ -8,7 +8,7 @@ from collections.abc import Collection
 import torch
 
 from hypergen_compiler.emit.data import data, episodes, groups, items, loader, pictures, sources
-from hypergen_compiler.emit.export import batch_norm, export, mixtures
+from hypergen_compiler.emit.export import batch_norm, calibration, export, mixtures
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import hypernetwork
 from hypergen_compiler.emit.layers import layers
@@ -72,7 +72,12 @@ TRAINING_FILES = {
         "curves.py": curves,
         "samples.py": samples,
     },
-    "plain weights": {"export.py": export, "mixtures.py": mixtures, "batch_norm.py": batch_norm},
+    "plain weights": {
+        "export.py": export,
+        "mixtures.py": mixtures,
+        "calibration.py": calibration,
+        "batch_norm.py": batch_norm,
+    },
 }
 
 

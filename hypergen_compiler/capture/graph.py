@@ -146,7 +146,7 @@ class Builder:
         for scope in self.scopes.values():
             scope.arguments = self.renamed(scope.arguments)
             scope.keys = self.renamed(scope.keys)
-            scope.outline = [tuple(self.history.get(ref, ())) for ref in scope.outline]
+            scope.outline = [tuple(self.held(ref)) for ref in scope.outline]
             scope.returned = [node for ref in scope.returned for node in self.history.get(ref, ())]
 
     def renamed(self, names: dict[Any, str]) -> dict[Any, str]:
@@ -154,7 +154,18 @@ class Builder:
         for ref, name in names.items():
             for node in self.history.get(ref, ()):
                 result.setdefault(node, name)
+        for ref, name in names.items():
+            for node in self.held(ref):
+                result.setdefault(node, name)
         return result
+
+    def held(self, ref: Any) -> list[torch.fx.Node]:
+        """All nodes that ever held a tensor, and those that it is a mere copy of."""
+        found = list(self.history.get(ref, ()))
+        for node in found:
+            if node.meta.get("neutral") and isinstance(node.args[0], torch.fx.Node):
+                found.append(node.args[0])
+        return found
 
 
 def outputs(structure: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Ref]]:

@@ -43,6 +43,7 @@ class Places:
         for position in range(len(chain) - 1, -1, -1):
             if not frames.is_transparent(chain[position].f_code):
                 scope = self.scope(chain, position, scope)
+        call.callee = self.callee(chain, call.layer)
         call.scope, call.written = scope, self.written(chain, Scope(scope))
         call.operands = frames.argument_names(chain, is_method=call.name.startswith("Tensor."))
 
@@ -61,11 +62,22 @@ class Places:
         scope = Scope(parent, code.co_name, type(first).__name__ if is_method else None, path, where, code=code)
         for argument in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
             self.name_argument(scope, argument, frame.f_locals.get(argument))
+        for variable, value in frame.f_locals.items():  # what was taken from arguments before the first call
+            if isinstance(value, torch.Tensor):
+                self.name_argument(scope, variable, value)
         scope.site = self.written(chain[position + 1 :], scope)
         scope.called = frames.location(frame.f_back)
+        scope.callee = self.callee(chain[position + 1 :], path)
         self.scopes[id(frame)] = scope
         self.seen.alive.append(frame)
         return scope
+
+    def callee(self, chain: list[FrameType], path: str | None) -> str | None:
+        """The variable by which the user calls the module of a path, or a container that it is in."""
+        frame = next((frame for frame in chain if frames.is_users(frame.f_code)), None)
+        name = frames.called_variable(frame) if frame is not None and path is not None else None
+        called = self.paths.get(id(frame.f_locals.get(name))) if name is not None else None
+        return name if called is not None and f"{path}.".startswith(f"{called}.") else None
 
     def name_argument(self, scope: Scope, argument: str, value: Any) -> None:
         if isinstance(value, torch.Tensor):

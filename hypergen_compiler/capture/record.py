@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import torch
@@ -42,8 +43,12 @@ def record_mode(model: nn.Module, point: EntryPoint, sizes: Sequence[int], *, tr
     """
     tapes = []
     for size in sizes:
+        known = len(sys.modules)
         try:
-            tapes.append(record_run(model, point, (size,), training, scopes=not tapes))
+            tape = record_run(model, point, (size,), training, scopes=not tapes)
+            if len(sys.modules) > known:  # what was imported only now may have made calls of its own
+                tape = record_run(model, point, (size,), training, scopes=not tapes)
+            tapes.append(tape)
         except HyperGenError:
             raise
         except Exception as error:

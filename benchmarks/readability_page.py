@@ -25,8 +25,7 @@ itself.
 - longest: lines of the longest emitted function
 - names: local names of the emitted functions (arguments, variables, loop variables; `w`, `state`, `training`, `n` and
   `device` aside), a name once a function
-- recovered: how many of them the model's functions that ran also use, as a variable, an argument, an attribute
-  (which may have an underscore before it) or a key of a dictionary
+- recovered: how many of them the model's functions that ran also use, as a variable, an argument or an attribute
 - numbered: how many end in a number that HyperGen added to keep two values apart
 """
 

@@ -37,8 +37,7 @@ GENERIC = {
     "pow": "power",
     "matmul": "product",
 }
-# Variables that hold a module and whose name tells nothing of what it makes.
-OF_FUNCTIONS = frozenset("f fn func function layer module op".split())
+OF_FUNCTIONS = frozenset("fn func function layer module net op".split())
 
 
 def written_name(region: Region, item: Item, out: torch.fx.Node) -> str | None:
@@ -180,7 +179,12 @@ def called_name(region: Region, item: Item) -> str | None:
         variable, path = scope.callee, scope.path
     else:
         variable, path = item.node.meta["call"].callee, item.node.meta["layer"]
-    return variable if variable is not None and variable not in OF_FUNCTIONS else attribute(path)
+    return variable if variable is not None and tells_what(variable) else attribute(path)
+
+
+def tells_what(variable: str) -> bool:
+    """Whether the name of a variable that holds a module is a name for what it makes."""
+    return len(variable) > 1 and variable not in OF_FUNCTIONS
 
 
 def running_module(region: Region, scope: Scope) -> Scope:

@@ -19,7 +19,7 @@ from hypergen_compiler.capture.frames import TORCH
 from hypergen_compiler.capture.tape import same_values
 from hypergen_compiler.where import in_standard_library
 
-__all__ = ["RUN_SEED", "clear_caches", "fresh_copy", "put_back", "seeded"]
+__all__ = ["RUN_SEED", "clear_caches", "fresh_copy", "put_back", "restored", "seeded"]
 
 SEED = 0
 RUN_SEED = 72_101  # one that no model is likely to set itself, so that it is seen when one does
@@ -52,6 +52,24 @@ def seeded(seed: int = SEED) -> Iterator[None]:
         torch.set_rng_state(states[0])
         np.random.set_state(states[1])
         random.setstate(states[2])
+
+
+@contextmanager
+def restored(model: nn.Module) -> Iterator[None]:
+    """Puts parameters, buffers and training flags back, values and identities."""
+    modes = {module: module.training for module in model.modules()}
+    tensors_before = [(tensor, tensor.detach().clone()) for tensor in (*model.parameters(), *model.buffers())]
+    registered = [(module, dict(module._buffers)) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, table in registered:
+            module._buffers.update(table)
+        with torch.no_grad():
+            for tensor, value in tensors_before:
+                put_back(tensor, value)
+        for module, mode in modes.items():
+            module.training = mode
 
 
 def clear_caches() -> None:

@@ -21,7 +21,7 @@ from hypergen_compiler.capture.prepare import RUN_SEED, seeded
 from hypergen_compiler.capture.recorder import Recorder, run
 from hypergen_compiler.capture.tape import tensors
 from hypergen_compiler.errors import HyperGenError
-from hypergen_compiler.where import PACKAGES, is_foreign
+from hypergen_compiler.where import is_foreign, library
 
 __all__ = ["check_randomness", "outside_state"]
 
@@ -103,15 +103,15 @@ def first_line(happened: Callable[[], object]) -> Iterator[list[str]]:
 
 def place(frame: FrameType | None) -> str | None:
     """`file:line` of the innermost frame of the user's own files within a run; failing that, of a library's."""
-    library = None
+    of_library = None
     while frame is not None and frame.f_code is not run.__code__:
         if is_users(frame):
             here = f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
-            if PACKAGES not in frame.f_code.co_filename:
+            if library(frame.f_code.co_filename) is None:
                 return here
-            library = library or here
+            of_library = of_library or here
         frame = frame.f_back
-    return library
+    return of_library
 
 
 def is_users(frame: FrameType) -> bool:

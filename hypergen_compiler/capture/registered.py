@@ -1,69 +1,65 @@
-"""What a model registers: weights, which may be learned, state, which may not, and what no package can hold.
-
-A parameter of whole numbers, as some libraries keep a permutation, has no gradient: it is state, like a buffer. A
-buffer that is a parameter too is that parameter, under another name.
-"""
+"""What a model registers: its parameters, buffers and modules."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping, Sequence
+
 import torch
-from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+import torch.fx
+from torch import nn
 
-from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.capture.state import named_state, named_weights
+from hypergen_compiler.errors import HyperGenWarning
+from hypergen_compiler.program import Buffer, Entry, Module, Parameter
 
-__all__ = ["check_registered", "named_state", "named_weights", "unprintable"]
+__all__ = ["CRITIC", "buffers", "modules", "parameters"]
 
-
-def named_weights(model: nn.Module, *, every_name: bool = False) -> dict[str, Tensor]:
-    """Parameters by name, a tied one under its first or under `every_name`."""
-    found = {name: value for name, value in model.named_parameters(remove_duplicate=not every_name) if is_weight(value)}
-    known = set(map(id, found.values()))
-    buffers = model.named_buffers(remove_duplicate=False) if every_name else ()
-    return found | {name: value for name, value in buffers if id(value) in known}
+CRITIC = "critic"  # the submodule that a critic's loss trains
 
 
-def named_state(model: nn.Module, *, every_name: bool = False) -> dict[str, Tensor]:
-    """Buffers, and parameters that cannot be learned, by name."""
-    buffers = dict(model.named_buffers(remove_duplicate=not every_name))
-    parameters = dict(model.named_parameters(remove_duplicate=not every_name))
-    weights = {id(value) for value in parameters.values() if is_weight(value)}
-    return {name: value for name, value in (buffers | parameters).items() if id(value) not in weights}
-
-
-def is_weight(value: Tensor) -> bool:
-    return value.is_floating_point() or value.is_complex()
-
-
-def check_registered(model: nn.Module) -> None:
-    """Raises HG301 or HG402 for a tensor that no package can hold, and HG401 for a hook that none would run."""
+def parameters(model: nn.Module, entries: Sequence[Entry], critic: str | None) -> tuple[Parameter, ...]:
+    read = {node.target for entry in entries for graph in entry.graphs for node in graph.nodes if is_parameter(node)}
+    aliases = alias_table(named_weights(model, every_name=True))
+    found = []
     for name, value in named_weights(model).items():
-        if problem := unprintable(value) or overlap(value):
-            remedy = "Make it a dense tensor of its own, with `.to_dense()` or `.clone()`."
-            raise HyperGenError("HG301", f"parameter {name!r} {problem}", remedy=remedy)
-        if not is_lazy(value) and value._backward_hooks:
-            raise hooked(f"parameter {name!r}")
-    for name, value in named_state(model).items():
-        if problem := unprintable(value):
-            remedy = "Keep it dense, and convert it where it is used."
-            raise HyperGenError("HG402", f"buffer {name!r} {problem}", remedy=remedy)
-    for name, module in model.named_modules():
-        if module._backward_hooks or module._backward_pre_hooks:
-            raise hooked(f"module {name!r}")
+        trained = name in read and value.requires_grad
+        beside = trained and critic is not None and name.startswith(f"{CRITIC}.")
+        others = tuple(alias for alias in aliases[id(value)] if alias != name)
+        found.append(Parameter(name, value.detach(), others, trained and not beside, name in read, beside))
+    unread = [parameter.name for parameter in found if not parameter.read]
+    if unread:
+        names = ", ".join(unread[:3]) + (f" and {len(unread) - 3} more" if len(unread) > 3 else "")
+        warnings.warn(f"no entry point reads {names}: exported unchanged", HyperGenWarning, stacklevel=2)
+    return tuple(found)
 
 
-def unprintable(value: Tensor) -> str | None:
-    """Why a tensor has no plain values to write down, if it has none."""
-    if value.is_quantized:
-        return "is quantized"
-    return None if value.layout == torch.strided and not value.is_nested else f"is laid out as {value.layout}"
+def buffers(model: nn.Module) -> tuple[Buffer, ...]:
+    aliases = alias_table(named_state(model, every_name=True))
+    kept = set(model.state_dict())
+    return tuple(
+        Buffer(name, value.detach().clone(), tuple(a for a in aliases[id(value)] if a != name), name in kept)
+        for name, value in named_state(model).items()
+    )
 
 
-def overlap(value: Tensor) -> str | None:
-    shared = any(size > 1 and not stride for size, stride in zip(value.shape, value.stride(), strict=True))
-    return "holds several elements in one place of memory, as `expand` leaves them" if shared else None
+def alias_table(named: Mapping[str, torch.Tensor]) -> dict[int, list[str]]:
+    table: dict[int, list[str]] = {}
+    for name, tensor in named.items():
+        table.setdefault(id(tensor), []).append(name)
+    return table
 
 
-def hooked(what: str) -> HyperGenError:
-    remedy = "Remove the hook; scale or mask what flows back in the loss itself, by an autograd function or detach()."
-    return HyperGenError("HG401", f"{what} has a hook on its gradient, which the package would not run", remedy=remedy)
+def is_parameter(node: torch.fx.Node) -> bool:
+    return node.op == "get_attr" and node.meta["kind"] == "parameter"
+
+
+def modules(model: nn.Module) -> tuple[Module, ...]:
+    return tuple(describe_module(path, module) for path, module in model.named_modules())
+
+
+def describe_module(path: str, module: nn.Module) -> Module:
+    cls = type(module)
+    builtin = cls.__module__.startswith("torch.nn")
+    container = isinstance(module, nn.ModuleList | nn.Sequential | nn.ModuleDict | nn.ParameterList)
+    return Module(path, cls.__name__, builtin, container and builtin)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.prepare import RUN_SEED, seeded
-from hypergen_compiler.capture.program import batch_sizes
+from hypergen_compiler.capture.record import batch_sizes
 from hypergen_compiler.capture.steps import shortened
 from hypergen_compiler.capture.tape import fill, same_values, tensors
 from hypergen_compiler.checker.violations import Violation

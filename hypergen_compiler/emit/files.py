@@ -8,7 +8,7 @@ from collections.abc import Collection
 import torch
 
 from hypergen_compiler.emit.data import data, episodes, groups, items, loader, pictures, sources
-from hypergen_compiler.emit.export import batch_norm, export, mixtures
+from hypergen_compiler.emit.export import batch_norm, calibration, export, mixtures
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import hypernetwork
 from hypergen_compiler.emit.layers import layers
@@ -16,22 +16,10 @@ from hypergen_compiler.emit.model import model, model_lines
 from hypergen_compiler.emit.objective import chains, objective
 from hypergen_compiler.emit.package_tests import package_tests
 from hypergen_compiler.emit.processes import processes
+from hypergen_compiler.emit.run_files import checkpoint, curves, dependence, log, samples, storage
 from hypergen_compiler.emit.stored import needs_file
 from hypergen_compiler.emit.text import Code, prose, render
-from hypergen_compiler.emit.train import (
-    checkpoint,
-    curves,
-    dependence,
-    faults,
-    learner,
-    log,
-    optimizer,
-    samples,
-    settings,
-    storage,
-    train,
-    training,
-)
+from hypergen_compiler.emit.train import faults, learner, optimizer, settings, train, training
 from hypergen_compiler.emit.trees import all_records
 from hypergen_compiler.emit.weights import weights
 from hypergen_compiler.errors import HyperGenError
@@ -73,7 +61,12 @@ TRAINING_FILES = {
         "curves.py": curves,
         "samples.py": samples,
     },
-    "plain weights": {"export.py": export, "mixtures.py": mixtures, "batch_norm.py": batch_norm},
+    "plain weights": {
+        "export.py": export,
+        "mixtures.py": mixtures,
+        "calibration.py": calibration,
+        "batch_norm.py": batch_norm,
+    },
 }
 
 

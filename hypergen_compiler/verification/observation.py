@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hypergen_compiler.capture.prepare import put_back, seeded
-from hypergen_compiler.capture.registered import named_state, named_weights
+from hypergen_compiler.capture.state import named_state, named_weights
 from hypergen_compiler.capture.steps import shortened
 from hypergen_compiler.verification.worker import describe, gradients_of, observe, weighted_sum
 

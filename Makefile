@@ -45,7 +45,7 @@ test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Committed output and times are those of the pinned torch. Its own constraints leave torch out.
-TORCH_TESTS ?= tests/capture tests/causes tests/emit tests/fold tests/ops tests/recipes tests/owning tests/test_verify.py
+TORCH_TESTS ?= tests/capture tests/causes tests/emit tests/fold tests/ops tests/recipes tests/owning tests/verification/test_verify.py
 test-torch:
 	$(if $(VERSION),,$(error name a version of torch, such as VERSION=2.6.0))
 	$(PYTHON) -m venv .venv-torch-$(VERSION)

@@ -35,11 +35,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "hypergen_compiler"
 GROUPS = {"layout": "layout.py", "plan": "plan/*.py", "emission": "emit/*.py", "checker": "checker/*.py"}
 TESTS = (
-    *(f"tests/test_{name}.py" for name in "alternatives costs gains layout plan".split()),
+    "tests/layout/test_layout.py",
+    *(f"tests/plan/test_{name}.py" for name in "alternatives costs gains plan".split()),
     *(f"tests/checker/test_{name}.py" for name in "functions report stages".split()),
     *(f"tests/emit/test_{name}.py" for name in "choices formulas literals names numbers text weights".split()),
     "tests/printed",
-    "tests/test_generated.py::test_a_committed_package_is_what_this_process_writes",
+    "tests/examples/test_generated.py::test_a_committed_package_is_what_this_process_writes",
 )
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
 MOST = 20  # seconds of tests, under the trace, that a mutant meets

@@ -72,7 +72,7 @@ LINES = (
     Line("checker", "A checker runs behind every stage, and what it finds is never published",
          (*PYTEST, "tests/checker"), passed),
     Line("comparison", "One rule tells whether results agree, in verification, tests and experiments",
-         (*PYTEST, "tests/test_verify.py"), passed),
+         (*PYTEST, "tests/verification/test_verify.py"), passed),
     Line("fuzzing", "Generated programs are compiled right, or refused with a code",
          ("python", "-m", "benchmarks.fuzzing", "--programs", "1000"), fuzzed),
     Line("hostile", "Names and texts that try to become code stay names and texts",

@@ -9,7 +9,7 @@ from hypergen_compiler import documentation
 from hypergen_compiler.errors import CODES
 from hypergen_compiler.ops import registered
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

@@ -18,8 +18,8 @@ from hypergen_compiler.pipeline import build
 from hypergen_compiler.request.origin import Origin
 from hypergen_compiler.request.words import request
 
-GENERATED = Path(__file__).parent.parent / "generated"
-MODELS = Path(__file__).parent / "emit" / "packages.py"
+GENERATED = Path(__file__).parents[2] / "generated"
+MODELS = Path(__file__).parents[1] / "emit" / "packages.py"
 VARIANTS = ("chunked", "chunked-alone", "factors", "biases", "base")
 RULES = "E,F,W,I,UP,B"
 

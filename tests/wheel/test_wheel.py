@@ -9,7 +9,7 @@ import pytest
 
 from hypergen_compiler.version import VERSION
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

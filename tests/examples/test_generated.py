@@ -16,7 +16,7 @@ from hypergen_compiler.examples.catalogue import BUNDLED
 from hypergen_compiler.pipeline import build
 from hypergen_compiler.request.words import request
 
-GENERATED = Path(__file__).parent.parent / "generated"
+GENERATED = Path(__file__).parents[2] / "generated"
 PACKAGES = [bundled.package for bundled in BUNDLED]
 CACHES = {"__pycache__", ".pytest_cache"}
 

@@ -34,7 +34,7 @@ from hypergen_compiler.publishing.manifest import (
 from hypergen_compiler.publishing.package import Package, import_package
 from hypergen_compiler.publishing.publish import check_target, staged, swap_in
 
-COMMITTED = Path(__file__).parent.parent / "generated" / "conv_vae" / MANIFEST
+COMMITTED = Path(__file__).parents[2] / "generated" / "conv_vae" / MANIFEST
 
 
 def files(text: str) -> dict[str, bytes]:

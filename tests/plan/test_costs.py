@@ -13,7 +13,7 @@ from hypergen_compiler.layout import ParameterLayout, Slot, lay_out
 from hypergen_compiler.plan.cost import activation_bytes, moved_bytes, peak_bytes, small_calls
 from hypergen_compiler.plan.heads import Candidate
 
-from .programs import captured
+from ..programs import captured
 
 
 class Kept(nn.Module):

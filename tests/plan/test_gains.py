@@ -10,7 +10,7 @@ from torch import nn
 from hypergen_compiler.plan.gains import matrices
 from hypergen_compiler.plan.together import run_together
 
-from .programs import captured
+from ..programs import captured
 
 
 class Net(nn.Module):

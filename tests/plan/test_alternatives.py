@@ -17,7 +17,7 @@ from hypergen_compiler.plan.alternatives import reason, weigh
 from hypergen_compiler.plan.machine import Machine, measure, median_seconds
 from hypergen_compiler.plan.together import Together
 
-from .programs import captured
+from ..programs import captured
 
 LAYOUT = ParameterLayout((Slot("a", (4, 4), 0, gain=0), Slot("b", (4,), 16)), 32, 32, 32)
 MACHINE = Machine(bandwidth=1e6, plain=2.0, together=1.0, passes=3.0, call=1e-3)

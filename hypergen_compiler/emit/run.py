@@ -47,13 +47,15 @@ def dependence(program: Program, layout: ParameterLayout, plan: Plan) -> str | N
         depends = " and offset < CONDITIONED"
     else:
         depends = " and offset < EMITTED" if layout.trained < layout.size else ""
-    names = ["LAYOUT", *(["State", "unpack"] if sampled else [])]
+    names = ["LAYOUT", *(["State"] if sampled else []), *(["unpack"] if sampled and not plan.together else [])]
     names += [name for name in ("CONDITIONED", "EMITTED", "GAINED") if name in depends]
     return render(
         "dependence.py.j2",
         model=prose(program.model),
         header=header(program),
         sampled=sampled,
+        together=plan.together,
+        kept=bool(sampled and batch_names(plan)[len(drawn(program.entry(program.sample), plan)) :]),
         depends=Code(depends),
         imports=Code(", ".join(sorted(names, key=lambda name: (not name.isupper(), name.islower(), name)))),
     )

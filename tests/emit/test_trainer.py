@@ -69,7 +69,7 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
         ({"penalty_every": 0}, "--penalty-every 0: expected 1 or more"),
         ({"warmup": -1}, "--warmup -1: expected 0 or more"),
         ({"lr": float("nan")}, "--lr nan: expected 0 or more"),
-        ({"ema": 1.0}, "--ema 1.0: expected 0 or more, below 1"),
+        ({"ema": 1.0}, "--ema 1.0: expected less than 1"),
     ],
 )
 def test_settings_of_which_no_run_can_be_made_are_refused(folder, settings, said):

@@ -16,22 +16,10 @@ from hypergen_compiler.emit.model import model, model_lines
 from hypergen_compiler.emit.objective import chains, objective
 from hypergen_compiler.emit.package_tests import package_tests
 from hypergen_compiler.emit.processes import processes
+from hypergen_compiler.emit.run_files import checkpoint, curves, dependence, log, samples, storage, validation
 from hypergen_compiler.emit.stored import needs_file
 from hypergen_compiler.emit.text import Code, prose, render
-from hypergen_compiler.emit.train import (
-    checkpoint,
-    curves,
-    dependence,
-    faults,
-    learner,
-    log,
-    optimizer,
-    samples,
-    settings,
-    storage,
-    train,
-    training,
-)
+from hypergen_compiler.emit.train import faults, learner, optimizer, settings, train, training
 from hypergen_compiler.emit.trees import all_records
 from hypergen_compiler.emit.weights import weights
 from hypergen_compiler.layout import ParameterLayout
@@ -71,6 +59,7 @@ TRAINING_FILES = {
         "dependence.py": dependence,
         "curves.py": curves,
         "samples.py": samples,
+        "validation.py": validation,
     },
     "plain weights": {
         "export.py": export,

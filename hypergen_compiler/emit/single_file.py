@@ -19,7 +19,7 @@ __all__ = ["single_file"]
 
 ORDER = tuple(
     "weights layers model hypernetwork objective processes chains storage pictures sources items data groups loader "
-    "episodes checkpoint mixtures calibration batch_norm samples export settings optimizer faults dependence learner "
+    "episodes checkpoint mixtures batch_norm samples export settings optimizer faults dependence validation learner "
     "log curves training train".split()
 )
 COMMANDS = ("train", "export")

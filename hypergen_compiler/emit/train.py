@@ -1,9 +1,8 @@
-"""What trains: `learner.py` for a step, `training.py` for a run, the command `train.py`, and what these need."""
+"""What trains: `learner.py` for a step, `training.py` for a run, the command `train.py`, and their settings."""
 
 from __future__ import annotations
 
 from hypergen_compiler.emit.batches import (
-    argument,
     batch_names,
     content,
     is_grouped,
@@ -15,7 +14,8 @@ from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import has_one_matrix, is_long, is_penalised
 from hypergen_compiler.emit.literals import literal
 from hypergen_compiler.emit.names import identifier
-from hypergen_compiler.emit.objective import drawn, has_chains, unpacked
+from hypergen_compiler.emit.objective import has_chains, unpacked
+from hypergen_compiler.emit.run_files import is_validated
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
@@ -23,16 +23,10 @@ from hypergen_compiler.plan.step import ITEMS, datasets
 from hypergen_compiler.program import Program
 
 __all__ = [
-    "checkpoint",
-    "curves",
-    "dependence",
     "faults",
     "learner",
-    "log",
     "optimizer",
-    "samples",
     "settings",
-    "storage",
     "train",
     "training",
 ]
@@ -102,6 +96,7 @@ def training(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         penalised=is_penalised(program, plan),
         sharded=has_one_matrix(plan),
         long=has_long_sampler(program),
+        validated=is_validated(program),
         looks=(FEW_LOOKS if has_long_sampler(program) else LOOKS) if conditional or sample else None,
     )
 
@@ -122,68 +117,6 @@ def faults(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     return render("faults.py.j2", header=header(program))
 
 
-def dependence(program: Program, layout: ParameterLayout, plan: Plan) -> str | None:
-    """What measures how far weights depend on the data, where they do at all."""
-    if plan.head == "base":
-        return None
-    sampled = is_penalised(program, plan)
-    if layout.gains:
-        depends = " and (offset < CONDITIONED or name in dict(GAINED))"
-    elif layout.conditioned < layout.trained:
-        depends = " and offset < CONDITIONED"
-    else:
-        depends = " and offset < EMITTED" if layout.trained < layout.size else ""
-    names = ["LAYOUT", *(["State", "unpack"] if sampled else [])]
-    names += [name for name in ("CONDITIONED", "EMITTED", "GAINED") if name in depends]
-    return render(
-        "dependence.py.j2",
-        model=prose(program.model),
-        header=header(program),
-        sampled=sampled,
-        depends=Code(depends),
-        imports=Code(", ".join(sorted(names, key=lambda name: (not name.isupper(), name.islower(), name)))),
-    )
-
-
-def storage(program: Program, layout: ParameterLayout, plan: Plan) -> str:
-    """How tensors are kept in files."""
-    return render("storage.py.j2", header=header(program))
-
-
-def checkpoint(program: Program, layout: ParameterLayout, plan: Plan) -> str:
-    """How a run is kept on disk."""
-    return render("checkpoint.py.j2", header=header(program))
-
-
-def log(program: Program, layout: ParameterLayout, plan: Plan) -> str:
-    """How a run is told of."""
-    return render(
-        "log.py.j2", header=header(program), conditional=plan.head != "base", penalised=is_penalised(program, plan)
-    )
-
-
-def curves(program: Program, layout: ParameterLayout, plan: Plan) -> str:
-    """The log as a picture."""
-    shown = '"real", "synthetic", "gap"' if is_penalised(program, plan) else '"real",'
-    return render("curves.py.j2", header=header(program), conditional=plan.head != "base", dependence=Code(shown))
-
-
-def samples(program: Program, layout: ParameterLayout, plan: Plan) -> str | None:
-    """What draws samples in the course of training, where the model has a sampler."""
-    if program.sample is None:
-        return None
-    sampler = program.entry(program.sample)
-    return render(
-        "samples.py.j2",
-        header=header(program),
-        sample=identifier(program.sample),
-        count=Code(", ".join(argument(value, "count") for value in sampler.inputs)),
-        access=drawn(sampler, plan)[0],
-        picture=is_picture(program, plan),
-        text=reads_text(plan),
-    )
-
-
 def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     """The command."""
     shown = "samples.png" if is_picture(program, plan) else "samples.pt"
@@ -196,6 +129,7 @@ def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         header=header(program),
         results=Code(f"{', '.join(results)} and checkpoint.safetensors"),
         what=content(plan),
+        validated=is_validated(program),
         mapped=plan.parameters * layout.dtype.itemsize > MAPPED,
         penalised=is_penalised(program, plan),
         together=plan.together,

@@ -1,20 +1,22 @@
 """What a run costs beyond its steps:  python -m benchmarks.overhead [--steps 2000] [--rounds 3]
 
 A run of an emitted Trainer with everything on, that is moving averages, checks, logs, TensorBoard, samples, dependence
-and checkpoints, over a bare loop of the same steps: draw, objective, backward, clip, optimizer. What comes once in a
-run, whatever its length, stands apart: samples and curves at its end, by a run that has no step left. Processor time on
-one thread, run after run in turn: the fastest of each, which other work disturbed least, and the lowest and highest
-ratio of such pairs.
+and checkpoints, over a bare loop of the same steps: draw, objective, backward, clip, optimizer. Both go on in turn,
+BLOCK steps each in one process, so that other work on the machine slows both alike. What comes once in a run, however
+long it is, stands apart: samples and curves at its end, by a run that has no step left. Processor time on one thread,
+on average over the rounds, and the lowest and highest ratio of a round.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -23,8 +25,9 @@ import torch
 import hypergen_compiler as hypergen
 from hypergen_compiler.examples import ConvVAE, CouplingFlow, SmallGPT
 
-__all__ = ["bare_loop", "whole_run"]
+__all__ = ["Turns", "bare_steps", "in_turn"]
 
+BLOCK = 25  # steps
 MODELS = {
     "coupling flow": (CouplingFlow, lambda: torch.randn(1000, 2)),
     "conv VAE": (ConvVAE, lambda: torch.rand(1000, 1, 8, 8)),
@@ -32,7 +35,7 @@ MODELS = {
 }
 
 
-def bare_loop(package: ModuleType, data: object, settings: object, folder: str) -> None:
+def bare_steps(package: ModuleType, data: object, settings: object) -> Iterator[int]:
     """The steps that a run takes, and nothing else."""
     torch.manual_seed(settings.seed)
     learner = package.learner.Learner(data, settings._replace(ema=0))
@@ -54,25 +57,44 @@ def bare_loop(package: ModuleType, data: object, settings: object, folder: str) 
         terms.total.backward()
         learner.clip(optimizer, learner.clip.norms(optimizer))
         optimizer.step()
+        yield step
 
 
-def whole_run(package: ModuleType, data: object, settings: object, folder: str) -> None:
-    """A run as `python -m NAME.train` makes it; what is left of it, where the folder has one."""
-    package.training.Trainer(data, settings, folder).run()
+class Turns:
+    """Processor time, counted for the one whose turn it is."""
+
+    def __init__(self):
+        self.spent: dict[str, float] = defaultdict(float)
+        self.whose, self.since = "", time.process_time()
+
+    def take(self, whose: str) -> None:
+        now = time.process_time()
+        self.spent[self.whose] += now - self.since
+        self.whose, self.since = whose, now
 
 
-def measured_round(*arguments: object) -> tuple[float, float, float]:
-    """Seconds of the bare loop, of what everything in a run takes beside its end, and of that."""
-    with tempfile.TemporaryDirectory() as folder:
-        bare, whole, end = (seconds(loop, *arguments, folder) for loop in (bare_loop, whole_run, whole_run))
-    return bare, whole - end, end
+def in_turn(package: ModuleType, data: object, settings: object) -> tuple[float, float, float]:
+    """Seconds of the bare steps, of what a run takes beside its end, and of that."""
+    turns, bare = Turns(), bare_steps(package, data, settings)
 
+    class Run(package.training.Trainer):
+        """As `python -m NAME.train` makes it, but for the bare steps in between."""
 
-def seconds(loop: Callable[[ModuleType, object, object, str], None], *arguments: object) -> float:
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-        start = time.process_time()
-        loop(*arguments)
-        return time.process_time() - start
+        def advance(self):
+            if self.step % BLOCK == 0:
+                turns.take("bare")
+                for _ in itertools.islice(bare, BLOCK):
+                    pass
+                turns.take("run")
+            return super().advance()
+
+    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+        turns.take("run")
+        Run(data, settings, folder).run()
+        turns.take("end")
+        Run(data, settings, folder).run()
+        turns.take("")
+    return turns.spent["bare"], turns.spent["run"] - turns.spent["end"], turns.spent["end"]
 
 
 def measured(name: str, steps: int, rounds: int) -> str:
@@ -84,10 +106,10 @@ def measured(name: str, steps: int, rounds: int) -> str:
         package = hypergen.compile(make(), items[:16], out=Path(folder) / f"measured_{make.__name__.lower()}").load()
         data = package.data.Data((items,), torch.arange(len(items)) % 10)
         settings = package.settings.Settings(steps=steps)
-        measured_round(package, data, settings._replace(steps=8))  # what is imported once is not the run's
-        times = [measured_round(package, data, settings) for _ in range(rounds)]
+        in_turn(package, data, settings._replace(steps=8))  # what is imported once is not the run's
+        times = [in_turn(package, data, settings) for _ in range(rounds)]
     ratios = [whole / bare for bare, whole, _ in times]
-    bare, whole, end = map(min, zip(*times, strict=True))
+    bare, whole, end = (sum(each) / rounds for each in zip(*times, strict=True))
     span = f"{min(ratios):.3f}, {max(ratios):.3f}"
     each = f"{1e3 * bare / steps:.2f} | {1e3 * whole / steps:.2f}"
     return f"| {name} | {each} | {whole / bare:.3f} | {span} | {end:.2f} |"

@@ -48,10 +48,14 @@ ExampleOption = Annotated[
         "--example", help="1x28x28, tokens:LENGTH:VOCABULARY, a .npz, .pt or .safetensors file, or module:function"
     ),
 ]
-LossOption = Annotated[str, typer.Option("--loss", metavar="NAME", help="method that gives the loss, or none")]
-SampleOption = Annotated[str, typer.Option("--sample", metavar="NAME", help="method that draws n samples, or none")]
+LossOption = Annotated[
+    str, typer.Option("--loss", metavar="NAME", help="method that gives the loss, module:function, or none")
+]
+SampleOption = Annotated[
+    str, typer.Option("--sample", metavar="NAME", help="method that draws n samples, module:function, or none")
+]
 EntryOption = Annotated[
-    list[str], typer.Option("--entry", metavar="NAME", help="a further method to compile; repeatable")
+    list[str], typer.Option("--entry", metavar="NAME", help="a further method or module:function; repeatable")
 ]
 SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="a constructor argument; repeatable")]
 FrozenOption = Annotated[

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from hypergen_compiler.capture import EntryPoint, capture, entry_points
+from hypergen_compiler.capture.entry import entry_name
 from hypergen_compiler.capture.warm import warmed
 from hypergen_compiler.checker import check_graphs, check_layout, check_plan, check_runs, require
 from hypergen_compiler.errors import Progress, ignore
@@ -99,8 +100,8 @@ def design(request: Request, name: str, progress: Progress = ignore) -> Design:
         points,
         name=name,
         source=source,
-        loss=entry_name(loss, "loss"),
-        sample=entry_name(sample, "sample"),
+        loss=None if loss is None else entry_name(loss, "loss"),
+        sample=None if sample is None else entry_name(sample, "sample"),
         critic=critic,
         allow_frozen=request.allow_frozen,
     )
@@ -180,7 +181,3 @@ def by_name(entries: Iterable[str] | Mapping[str, Any]) -> Mapping[str, Any]:
     """Further entry points as a mapping from each one's name."""
     names = (entries,) if isinstance(entries, str) else entries
     return names if isinstance(names, Mapping) else {name: name for name in names}
-
-
-def entry_name(entry: str | Callable[..., Any] | None, fallback: str) -> str | None:
-    return entry if entry is None or isinstance(entry, str) else fallback

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hypergen_compiler.audit.items import Items, few, grouped, labels_of, named_arrays
-from hypergen_compiler.audit.subject import Reader, Subject, tried
+from hypergen_compiler.audit.subject import Reader, Subject, items_in, tried
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.publishing.manifest import MANIFEST, read_manifest
 from hypergen_compiler.publishing.package import import_package
@@ -53,7 +53,7 @@ def run_of_package(folder: Path, package: Path | None, data: Path, labels: str |
 
     @torch.no_grad()
     def sample(flat: Tensor, n: int) -> Tensor:
-        return draw(weights.unpack(flat), state, n)
+        return items_in(draw(weights.unpack(flat), state, n))
 
     flat = emit(items.inputs)
     subject = Subject(

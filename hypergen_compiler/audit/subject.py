@@ -14,6 +14,7 @@ from hypergen_compiler.audit.items import Items, named_arrays, read_items, state
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.request.datafile import as_input
 from hypergen_compiler.request.example import count_inputs
+from hypergen_compiler.request.references import bound
 from hypergen_compiler.request.source import resolve_model
 
 __all__ = ["Reader", "Subject", "plain_model", "samples"]
@@ -75,14 +76,14 @@ def plain_model(
     model = found.model.eval().requires_grad_(False)
     if weights is not None:
         load(model, weights)
-    for name in methods:
-        if not callable(getattr(model, name, None)):
+    loss, sample = (bound(model, name) for name in methods)
+    for name, method in zip(methods, (loss, sample), strict=True):
+        if not callable(method):
             raise HyperGenError(
                 "HG201", f"{found.description} has no method {name}", remedy="Name it with --loss or --sample."
             )
-    loss, sample = (getattr(model, name) for name in methods)
     items = read_items(data, labels, count_inputs(loss))
-    subject = Subject(found.description, "model", sample, loss)
+    subject = Subject(found.description, "model", lambda n: items_in(sample(n)), loss)
     tried(subject, items, data)
     return subject, items
 
@@ -95,6 +96,11 @@ def load(model: nn.Module, weights: Path) -> None:
         raise HyperGenError(
             "HG702", f"{weights} does not fit the model: {reason}", remedy="Give the state_dict of this very model."
         ) from error
+
+
+def items_in(drawn: Any) -> Any:
+    """What a sampler drew, without the conditions that may come behind it."""
+    return drawn[0] if isinstance(drawn, tuple | list) and drawn else drawn
 
 
 @torch.no_grad()

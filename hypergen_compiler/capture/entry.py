@@ -13,8 +13,10 @@ from torch import nn
 
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.request.origin import relative
+from hypergen_compiler.request.references import import_function, is_reference
 
-__all__ = ["EntryPoint", "batches", "entry_points", "place"]
+__all__ = ["EntryPoint", "batches", "entry_name", "entry_points", "place"]
 
 Call = Callable[..., Any]
 PACKAGE_NAMES = frozenset(
@@ -26,6 +28,7 @@ PACKAGE_NAMES = frozenset(
 class EntryPoint:
     """A call to record: `call(model, *inputs)` on `inputs = example(n)` for a batch of n; `origin` is its `file:line`.
 
+    `method` is what the model has it under, or the reference by which a function of another module was named.
     An `example(n, size=32)` also gives other sequence lengths or picture sides, which are then free if they can be.
     """
 
@@ -68,12 +71,12 @@ def entry_points(
     data = batches(example)
     found = []
     if loss is not None:
-        found.append(entry_point(model, "loss" if callable(loss) else loss, loss, data))
+        found.append(entry_point(model, entry_name(loss, "loss"), loss, data))
     if sample is not None:
-        found.append(entry_point(model, "sample" if callable(sample) else sample, sample, lambda n: (n,)))
+        found.append(entry_point(model, entry_name(sample, "sample"), sample, lambda n: (n,)))
     if isinstance(entries, str):
         entries = (entries,)
-    for name, call in entries.items() if isinstance(entries, Mapping) else ((name, name) for name in entries):
+    for name, call in entries.items() if isinstance(entries, Mapping) else map(named, entries):
         own = data
         if isinstance(call, tuple):
             call, own = call[0], batches(call[1])
@@ -99,17 +102,31 @@ def entry_points(
     return tuple(found)
 
 
+def entry_name(call: str | Call, usual: str) -> str:
+    """What a loss or a sampler is called in the package: as the model's method, or as usual if it is a function."""
+    return usual if callable(call) or is_reference(call) else call
+
+
+def named(call: str) -> tuple[str, str]:
+    """A further method under its name, or a referenced function under its own."""
+    return (call.replace(":", ".").rpartition(".")[2] if is_reference(call) else call), call
+
+
 def entry_point(model: nn.Module, name: str, call: str | Call, example: Callable[[int], tuple[Any, ...]]) -> EntryPoint:
     if callable(call):
         return EntryPoint(name, call, example, place(call))
+    if is_reference(call):
+        function = import_function(call)
+        return EntryPoint(name, function, example, place(function), relative(call))
     method = getattr(type(model), call, None)
     if not callable(method):
         raise HyperGenError(
             "HG201",
             f"{type(model).__name__} has no method {call!r}",
             where=place(type(model)),
-            remedy=f"It has {methods(model)}. Name one of these, pass a function of (model, *inputs), None to leave "
-            "the loss or the sampler out, or a recipe (`recipe=`, `--recipe`) for what is only a network.",
+            remedy=f"It has {methods(model)}. Name one of these, give a function of (model, *inputs) (on the command "
+            "line `module:function`), None (`none`) to leave the loss or the sampler out, or a recipe (`recipe=`, "
+            "`--recipe`) for what is only a network.",
         )
     if call == "forward":  # through __call__, so that hooks run
         return EntryPoint(name, lambda module, *inputs: module(*inputs), example, place(method), call)

@@ -16,7 +16,7 @@ from hypergen_compiler.emit.model import model, model_lines
 from hypergen_compiler.emit.objective import chains, objective
 from hypergen_compiler.emit.package_tests import package_tests
 from hypergen_compiler.emit.processes import processes
-from hypergen_compiler.emit.run_files import checkpoint, curves, dependence, log, samples, storage
+from hypergen_compiler.emit.run_files import checkpoint, curves, dependence, log, samples, storage, validation
 from hypergen_compiler.emit.stored import needs_file
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.emit.train import faults, learner, optimizer, settings, train, training
@@ -60,6 +60,7 @@ TRAINING_FILES = {
         "dependence.py": dependence,
         "curves.py": curves,
         "samples.py": samples,
+        "validation.py": validation,
     },
     "plain weights": {
         "export.py": export,
@@ -82,7 +83,7 @@ def emit(program: Program, layout: ParameterLayout, plan: Plan, together: Togeth
         "model.py": model(program, layout, records, together),
     }
     if together:
-        texts["layers.py"] = layers(program, {call.function for call in together.calls.values()}, layout.gains > 0)
+        texts["layers.py"] = layers(program, texts["model.py"], layout.gains > 0)
     for files in TRAINING_FILES.values() if program.loss is not None else ():
         made = {path: text(program, layout, plan) for path, text in files.items()}
         texts |= {path: text for path, text in made.items() if text is not None}

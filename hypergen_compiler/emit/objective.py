@@ -50,6 +50,7 @@ def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         from_statistics=samples_from_statistics(program),
         together=plan.together,
         unpacked=unpacked(names),
+        sampled_for=unpacked([name if name in (names[0], *kept) else Code("_") for name in names]),
         packed=Code(f"({', '.join(names)}{',' if len(names) == 1 else ''})"),
         kept=Code(", ".join(kept)),
         repeated=kept,

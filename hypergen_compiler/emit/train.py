@@ -15,6 +15,7 @@ from hypergen_compiler.emit.hypernetwork import has_one_matrix, is_long, is_pena
 from hypergen_compiler.emit.literals import literal
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.objective import has_chains, unpacked
+from hypergen_compiler.emit.run_files import is_validated
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
@@ -95,6 +96,7 @@ def training(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         penalised=is_penalised(program, plan),
         sharded=has_one_matrix(plan),
         long=has_long_sampler(program),
+        validated=is_validated(program),
         looks=(FEW_LOOKS if has_long_sampler(program) else LOOKS) if conditional or sample else None,
     )
 
@@ -127,6 +129,7 @@ def train(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         header=header(program),
         results=Code(f"{', '.join(results)} and checkpoint.safetensors"),
         what=content(plan),
+        validated=is_validated(program),
         mapped=plan.parameters * layout.dtype.itemsize > MAPPED,
         penalised=is_penalised(program, plan),
         together=plan.together,

@@ -18,7 +18,7 @@ __all__ = ["Origin", "as_setting", "describe_options", "origin_of", "relative", 
 class Origin:
     """The options of `hypergen compile` that decide what is emitted; `source` is None for objects given in Python.
 
-    `loss` and `sample` are names of methods, or `none`.
+    `loss` and `sample` are names of methods, `module:function`, or `none`.
     """
 
     source: str | None = None
@@ -49,7 +49,16 @@ def describe_options(origin: Origin) -> dict[str, Any] | None:
         field.name: getattr(origin, field.name) for field in dataclasses.fields(origin) if field.name not in NAMED_APART
     }
     settings = {name: portable(name, value) for name, value in origin.recipe_settings.items()}
-    return options | {"entries": list(origin.entries), "recipe_settings": settings, "keep": list(origin.keep)}
+    calls = {"loss": relative(origin.loss), "sample": relative(origin.sample)}
+    return (
+        options
+        | calls
+        | {
+            "entries": [relative(entry) for entry in origin.entries],
+            "recipe_settings": settings,
+            "keep": list(origin.keep),
+        }
+    )
 
 
 def portable(name: str, value: Any) -> Any:

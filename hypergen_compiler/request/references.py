@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.where import blame
 
-__all__ = ["import_named", "is_reference", "module_of", "qualified"]
+__all__ = ["bound", "import_function", "import_named", "is_reference", "module_of", "qualified"]
 
 
 def is_reference(text: str) -> bool:
@@ -57,6 +59,19 @@ def import_named(reference: str) -> Any:
             )
         found = getattr(found, part)
     return found
+
+
+def import_function(reference: str) -> Callable[..., Any]:
+    """The function that a reference names. Raises HG101 and HG102 as `import_named`, also for what cannot be called."""
+    found = import_named(reference)
+    if not callable(found):
+        raise HyperGenError("HG102", f"{reference} is no function", remedy="Name a function of (model, *inputs).")
+    return found
+
+
+def bound(model: Any, call: str) -> Callable[..., Any] | None:
+    """A method of the model, or a referenced function as if it were one; None where the model has none."""
+    return functools.partial(import_function(call), model) if is_reference(call) else getattr(model, call, None)
 
 
 def is_file(place: str) -> bool:

@@ -7,6 +7,7 @@ from hypergen_compiler.errors import Progress
 from hypergen_compiler.recipes import choose
 from hypergen_compiler.request.example import count_inputs, resolve_example
 from hypergen_compiler.request.origin import Origin
+from hypergen_compiler.request.references import bound
 from hypergen_compiler.request.source import resolve_model
 
 __all__ = ["request"]
@@ -20,7 +21,8 @@ def request(origin: Origin, progress: Progress) -> Request:
     asked = None if origin.recipe is None else {**origin.recipe_settings, "name": origin.recipe}
     choice = choose(model, asked, methods[0])
     first = next((name for name in (methods[0], *origin.entries) if name), "forward")
-    inputs = choice.recipe.inputs if choice else count_inputs(getattr(model, first)) if hasattr(model, first) else None
+    call = None if choice else bound(model, first)
+    inputs = choice.recipe.inputs if choice else call and count_inputs(call)
     return Request(
         model,
         resolve_example(origin.example, inputs),

@@ -23,7 +23,7 @@ from hypergen_compiler.audit.items import Items, grouped, read_items, state_dict
 from hypergen_compiler.audit.measure import audited, followed
 from hypergen_compiler.audit.pictures import png
 from hypergen_compiler.audit.report import Group, findings
-from hypergen_compiler.audit.subject import Reader, Subject
+from hypergen_compiler.audit.subject import Reader, Subject, plain_model
 
 MODEL = """
 import torch
@@ -41,6 +41,10 @@ class Net(nn.Module):
 
     def sample(self, n):
         return self.up(torch.randn(n, self.width)).view(n, 1, 4, 4)
+
+
+def with_conditions(model, n):
+    return model.sample(n), torch.zeros(n)
 """
 
 
@@ -187,6 +191,13 @@ def test_the_weights_of_a_run_are_those_that_its_package_exports(trained, monkey
     of_run = json.loads(json_of(run("run", "data.npz", "--json")))
     assert of_model["kind"] == "model" and of_model["forecast"]["extrapolated"]
     assert of_model["loss"] == pytest.approx(of_run["loss"], rel=1e-4)
+
+
+def test_what_a_sampler_draws_beside_its_items_is_left_out(trained, monkeypatch):
+    monkeypatch.chdir(trained)
+    calls = ("misfit", "net.py:with_conditions")
+    subject, found = plain_model("net.py:Net", {}, None, calls, Path("data.npz"), None)
+    assert subject.sample(5).shape[1:] == found.inputs[0].shape[1:]
 
 
 def json_of(out: str) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -152,6 +153,29 @@ class TestTheWholePath:
         refused = compile_net(run)
         assert refused.exit_code == 2 and "error[HG503]: model.py in net changed" in refused.stderr
         assert compile_net(run, "--force").exit_code == 0
+
+    def test_loss_and_sampler_may_be_functions_of_another_file(self, run, folder):
+        (folder / "losses.py").write_text(
+            "import torch\n\n\ndef misfit(model, x, y):\n    return ((model.encode(x).sum(1) - y) ** 2).mean()\n\n\n"
+            "def draw(model, n):\n    return model.sample(n), torch.zeros(n)\n\n\nthree = 3\n"
+        )
+        np.savez(folder / "data.npz", x=np.ones((6, 4), np.float32), y=np.ones(6, np.float32), further=np.ones(6))
+        words = ("compile", "nets.py:Net", "--example", "data.npz", "--out", "net", "--loss", "losses:misfit")
+        done = run(*words, "--sample", str(folder / "losses.py:draw"), "--entry", "losses.py:misfit")
+        assert done.exit_code == 0, done.stderr
+        manifest = json.loads((folder / "net" / "hypergen.json").read_text())
+        assert {name: entry["method"] for name, entry in manifest["entries"].items()} == {
+            "loss": "losses:misfit",
+            "sample": "losses.py:draw",
+            "misfit": "losses.py:misfit",
+        }
+        assert (manifest["loss"], manifest["options"]["sample"]) == ("loss", "losses.py:draw")
+        assert [item["name"] for item in manifest["entries"]["loss"]["inputs"]] == ["x", "y"]
+        checked = run("verify", "net")
+        assert checked.exit_code == 0 and "note" not in checked.stdout, checked.stdout
+        assert run("check", "net").exit_code == 0
+        refused = run(*words[:-1], "losses.py:three", "--force")
+        assert refused.exit_code == 2 and "error[HG102]: losses.py:three is no function" in refused.stderr
 
 
 class TestWrongInput:

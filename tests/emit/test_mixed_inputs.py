@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import hypergen_compiler as hypergen
+from hypergen_compiler.design import Request
+from hypergen_compiler.pipeline import build
 
 PLACES = {"picture": 0, "kind": 1, "place": 2, "text": 3}
 
@@ -62,3 +64,24 @@ def mixed(share: float, part: str, n: int = 64) -> tuple[Tensor, ...]:
     else:
         found[place] = found[place] + moved.view(-1, *[1] * (found[place].ndim - 1))
     return tuple(found)
+
+
+class Told(nn.Module):
+    """Draws a vector and its kind; what is told of it, it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.kinds, self.back = nn.Embedding(4, 3), nn.Linear(5, 3)
+
+    def loss(self, x: Tensor, kind: Tensor, told: Tensor) -> Tensor:
+        return (self.back(torch.cat([self.kinds(kind), told], 1)) - x).square().sum(1)
+
+    def sample(self, n: int) -> tuple[Tensor, Tensor]:
+        kind = torch.randint(4, (n,))
+        return self.back(torch.cat([self.kinds(kind), torch.randn(n, 2)], 1)), kind
+
+
+def test_of_real_items_the_penalty_takes_what_the_sampler_does_not_make():
+    example = (torch.rand(8, 3), torch.arange(8) % 4, torch.rand(8, 2))
+    objective = build(Request(Told(), example), "told").files["objective.py"].decode()
+    assert "    x, _, told = inputs\n" in objective and "samples[0], samples[1], told" in objective

@@ -57,6 +57,31 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+# --- settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"steps": 0}, "--steps 0: expected 1 or more"),
+        ({"batch": -8}, "--batch -8: expected 1 or more"),
+        ({"episodes": 0}, "--episodes 0: expected 1 or more"),
+        ({"penalty_every": 0}, "--penalty-every 0: expected 1 or more"),
+        ({"warmup": -1}, "--warmup -1: expected 0 or more"),
+        ({"lr": float("nan")}, "--lr nan: expected 0 or more"),
+        ({"ema": 1.0}, "--ema 1.0: expected less than 1"),
+    ],
+)
+def test_settings_of_which_no_run_can_be_made_are_refused(folder, settings, said):
+    with pytest.raises(SystemExit, match=said):
+        trainer(folder, **settings)
+
+
+def test_a_device_that_is_not_there_is_refused(folder):
+    with pytest.raises(SystemExit, match="--device nothing: "):
+        module("quiet", "processes").join("nothing")
+
+
 # --- a step
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Recorder", "Ran", "quickest"]
+__all__ = ["Line", "Recorder", "Ran", "quickest"]
 
 Line = tuple[str, int]  # a file's name, and a line
 

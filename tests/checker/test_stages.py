@@ -179,6 +179,24 @@ def test_a_call_that_gives_no_tensor(net):
     assert net.run() == [f"{last.name} of sample is no tensor"]
 
 
+class Adapting(nn.Module):
+    """Takes a gradient with respect to its own weights, frozen ones aside."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.frozen = nn.Linear(4, 4), nn.Parameter(torch.ones(4), requires_grad=False)
+
+    def forward(self, x):
+        (slope,) = torch.autograd.grad(self.fc(x * self.frozen).square().mean(), self.fc.weight, create_graph=True)
+        return F.linear(x, self.fc.weight - 0.1 * slope)
+
+
+def test_weights_carry_gradients_where_a_graph_is_run():
+    model = Adapting()
+    points = entry_points(model, lambda n: torch.randn(n, 4), loss=None, sample=None, entries=("forward",))
+    assert check_runs(capture(model, points, name="net", source="Net()"), model, points) == []
+
+
 def test_a_violation_names_the_users_line(net):
     relu = net.node("torch.nn.functional.relu")
     wanted = relu.meta["where"]

@@ -20,12 +20,14 @@ from hypergen_compiler.emit.batches import (
 )
 from hypergen_compiler.emit.numbers import extent_expression, number_expression, progression_expression
 from hypergen_compiler.plan import FeatureEncoder, Plan
-from hypergen_compiler.program import TERMS, Affine, Choice, Curve, Extent, Input
+from hypergen_compiler.program import TERMS, Affine, Choice, Curve, Extent, Half, Input
 
 NUMBERS = {
     "n": (Affine(1), 100),
     "2 * n": (Affine(2), 12),
     "n + 3": (Affine(1, 3), 11),
+    "n // 2": (Half(), 12),
+    "n - n // 2": (Half(other=True), 11),
     "n - 3": (Affine(1, -3), 11),
     "4 * n - 1": (Affine(4, -1), 11),
     "training": (Choice(True, False), 100),

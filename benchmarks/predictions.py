@@ -22,8 +22,8 @@ import hypergen_compiler as hypergen
 from hypergen_compiler.design import Design, Request, alternatives, design
 from hypergen_compiler.examples import ConvVAE, CouplingFlow, SmallGPT
 from hypergen_compiler.plan.alternatives import Alternative
-from hypergen_compiler.plan.cost import EPISODES, ITEMS
 from hypergen_compiler.plan.encoder import POOLED
+from hypergen_compiler.plan.step import ITEMS
 
 __all__ = ["measured_peak", "step_of"]
 
@@ -40,7 +40,7 @@ def targets() -> Iterator[tuple[str, nn.Module, torch.Tensor]]:
 
 def step_of(package: ModuleType, dataset: torch.Tensor):
     """A function that takes one step of the package's own training, and the bytes that it holds between steps."""
-    settings = package.settings.Settings(steps=1, batch=ITEMS, episodes=EPISODES, strength=0.0)
+    settings = package.settings.Settings(steps=1, strength=0.0)
     run = package.training.Trainer(package.data.Data((dataset,), None), settings)
 
     def step() -> None:

@@ -7,13 +7,13 @@ import os
 import sysconfig
 import traceback
 
-__all__ = ["PACKAGES", "blame", "definition", "in_standard_library", "is_foreign", "is_ours"]
+__all__ = ["blame", "definition", "in_standard_library", "is_foreign", "is_ours", "library"]
 
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # Bundled models and recipes are a user's code like any other.
 USER_CODE = tuple(os.path.join(HERE, folder) + os.sep for folder in ("examples", "recipes"))
 STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep
-PACKAGES = f"{os.sep}site-packages{os.sep}"
+PACKAGES = tuple(f"{os.sep}{folder}{os.sep}" for folder in ("site-packages", "dist-packages"))  # the latter is Debian's
 
 
 def blame(error: BaseException) -> str | None:
@@ -21,7 +21,7 @@ def blame(error: BaseException) -> str | None:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{os.path.basename(error.filename)}:{error.lineno}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_foreign(frame.filename)]
-    own = [frame for frame in frames if PACKAGES not in frame.filename] or frames
+    own = [frame for frame in frames if library(frame.filename) is None] or frames
     return f"{os.path.basename(own[-1].filename)}:{own[-1].lineno}" if own else None
 
 
@@ -36,7 +36,13 @@ def is_ours(file: str) -> bool:
 
 
 def in_standard_library(file: str) -> bool:
-    return file.startswith(STANDARD_LIBRARY) and PACKAGES not in file
+    return file.startswith(STANDARD_LIBRARY) and library(file) is None
+
+
+def library(file: str) -> str | None:
+    """The folder of the installed library that a file belongs to; None where it belongs to none."""
+    found = (file.rpartition(folder)[2].partition(os.sep)[0] for folder in PACKAGES if folder in file)
+    return next(found, None)
 
 
 def definition(item: object) -> str | None:

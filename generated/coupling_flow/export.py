@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .calibration import calibrate
 from .checkpoint import read_checkpoint
 from .data import Data, read_data
 from .hypernetwork import Hypernetwork, as_inputs
-from .mixtures import row_weights, shares_to_weights
+from .mixtures import row_weights, shares_to_weights, wanted_shares
 from .samples import draw
 from .storage import write_safetensors, write_whole
 from .weights import State, to_state_dict
@@ -78,7 +79,12 @@ def main() -> None:
     hypernetwork, state = read_run(args.run, args.averaged)
     data = read_data(args.data)
     counted = row_weights(data, args.rows, args.mix, args.balance is not None)
-    flat = emit_for(hypernetwork, data, counted)
+    if args.calibrate and data.labels is not None:
+        calibrated = calibrate(hypernetwork, state, data, wanted_shares(data.labels, args.mix))
+        flat = calibrated.flat
+        print("\n".join(calibrated.lines()))
+    else:
+        flat = emit_for(hypernetwork, data, counted)
     tensors = {**to_state_dict(flat), **state.to_state_dict()}
     write(args.out, tensors)
     count = sum(tensor.numel() for tensor in to_state_dict(flat).values())
@@ -101,12 +107,15 @@ def parsed() -> argparse.Namespace:
     which.add_argument(
         "--mix", metavar="LABEL=SHARE,...", help="labels count as given; shares are divided by their sum"
     )
+    parser.add_argument("--calibrate", action="store_true", help="ask until samples have these shares")
     parser.add_argument(
         "--averaged", action="store_true", help="by the moving average of the hypernetwork's parameters"
     )
     parser.add_argument("--samples", type=Path, metavar="FILE", help="draw samples too, to an .npz")
     parser.add_argument("--count", type=int, default=64, help="of samples, %(default)s")
     args = parser.parse_args()
+    if args.calibrate and (args.rows or not (args.mix or args.balance)):
+        parser.error("--calibrate goes with --mix or --balance, and without --rows")
     for path in (args.out,):
         if path.suffix not in (".safetensors", ".pt"):
             parser.error(f"{path}: the name must end in .safetensors or .pt")

@@ -53,12 +53,16 @@ def row_weights(data: Data, rows: str | None, shares: str | None, balanced: bool
             "the data has no labels, which --mix and --balance labels go by: expected an array `labels` [n]"
         )
     labels = data.labels[chosen]
-    wanted = {label: 1.0 for label in distinct(labels)} if shares is None else read_shares(shares)
     try:
-        weights[chosen] = shares_to_weights(labels, wanted)
+        weights[chosen] = shares_to_weights(labels, wanted_shares(labels, shares))
     except ValueError as error:
         raise SystemExit(f"--mix {shares}: {error}") from error
     return weights
+
+
+def wanted_shares(labels: Tensor, shares: str | None) -> dict[int, float]:
+    """The share of each label; the same of all where none are given."""
+    return {label: 1.0 for label in distinct(labels)} if shares is None else read_shares(shares)
 
 
 def read_rows(text: str, count: int) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from hypergen_compiler.capture.entry import EntryPoint
-from hypergen_compiler.capture.tape import Tape
+from hypergen_compiler.capture.tape import Escape, Tape
 from hypergen_compiler.capture.warm import changing_decisions
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning
 from hypergen_compiler.program import Affine, Dimension, Entry
@@ -46,22 +46,8 @@ def check_escapes(tapes: Sequence[Tape], point: EntryPoint, *, allow_frozen: boo
         if escape.guard:
             sentences.append(f"{point.name} checks {sources} at {place}; the package leaves the check out")
             continue
-        if "random" in escape.sources and not allow_frozen:
-            raise HyperGenError(
-                "HG204",
-                f"{point.name} takes a decision from random numbers (`{escape.call.strip('_')}`)",
-                where=place,
-                remedy="The package could only repeat the one that was drawn. Use torch.where or a mask, or "
-                "pass allow_frozen=True (`--allow-frozen`) to keep it.",
-            )
-        if "parameter" in escape.sources and not allow_frozen:
-            raise HyperGenError(
-                "HG205",
-                f"{point.name} reads a value computed from weights into Python (`{escape.call.strip('_')}`)",
-                where=place,
-                remedy="A hypernetwork's weights may decide otherwise. Use torch.where or tensor arithmetic, or "
-                "pass allow_frozen=True (`--allow-frozen`) to keep what the model's own weights decide.",
-            )
+        if not allow_frozen:
+            refuse_decision(escape, point, place)
         sentences.append(
             f"{point.name} takes a decision from {sources} at {place} (`{escape.call.strip('_')}`); "
             "the package keeps what the example decided"
@@ -70,6 +56,26 @@ def check_escapes(tapes: Sequence[Tape], point: EntryPoint, *, allow_frozen: boo
     for sentence in sentences:
         warnings.warn(sentence, HyperGenWarning, stacklevel=2)
     return sentences
+
+
+def refuse_decision(escape: Escape, point: EntryPoint, place: str | None) -> None:
+    """Raises HG204 for a decision from random numbers, HG205 for one from weights."""
+    if "random" in escape.sources:
+        raise HyperGenError(
+            "HG204",
+            f"{point.name} takes a decision from random numbers (`{escape.call.strip('_')}`)",
+            where=place,
+            remedy="The package could only repeat the one that was drawn. Use torch.where or a mask, or "
+            "pass allow_frozen=True (`--allow-frozen`) to keep it.",
+        )
+    if "parameter" in escape.sources:
+        raise HyperGenError(
+            "HG205",
+            f"{point.name} reads a value computed from weights into Python (`{escape.call.strip('_')}`)",
+            where=place,
+            remedy="A hypernetwork's weights may decide otherwise. Use torch.where or tensor arithmetic, or "
+            "pass allow_frozen=True (`--allow-frozen`) to keep what the model's own weights decide.",
+        )
 
 
 def check_loss(entry: Entry) -> None:

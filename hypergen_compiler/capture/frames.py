@@ -20,9 +20,11 @@ from hypergen_compiler.where import is_foreign, is_ours
 
 __all__ = [
     "argument_names",
+    "called_variable",
     "is_guard",
     "is_reflected",
     "is_transparent",
+    "is_users",
     "location",
     "naming_frame",
     "targets",
@@ -32,10 +34,13 @@ __all__ = [
 TORCH = os.path.dirname(torch.__file__) + os.sep
 DISTRIBUTIONS = os.path.join(TORCH, "distributions") + os.sep
 NORMS = os.path.join(TORCH, "nn", "modules", "batchnorm.py")
+OVERRIDES = os.path.join(TORCH, "overrides.py")
 # Files of torch that only pass a call on to the recorder.
 DISPATCHING = frozenset(
-    os.path.join(TORCH, *parts)
-    for parts in (("overrides.py",), ("_tensor.py",), ("functional.py",), ("nn", "functional.py"))
+    [
+        OVERRIDES,
+        *(os.path.join(TORCH, *parts) for parts in (("_tensor.py",), ("functional.py",), ("nn", "functional.py"))),
+    ]
 )
 OPCODES_OF_CALLS = frozenset({"CALL", "PRECALL", "CALL_KW", "CALL_FUNCTION_EX"})
 TRANSPARENT_WRAPPERS = frozenset(
@@ -45,6 +50,11 @@ TRANSPARENT_WRAPPERS = frozenset(
 
 def is_torch(code: CodeType) -> bool:
     return code.co_filename.startswith(TORCH)
+
+
+def is_users(code: CodeType) -> bool:
+    """Whether code is neither torch's nor the standard library's nor HyperGen's."""
+    return is_foreign(code.co_filename) and not is_torch(code)
 
 
 @cache
@@ -64,7 +74,7 @@ def is_transparent(code: CodeType) -> bool:
 def location(frame: FrameType | None) -> str | None:
     """`file:line` of the innermost frame that is the user's, the file without its folder."""
     while frame is not None:
-        if is_foreign(frame.f_code.co_filename) and not is_torch(frame.f_code):
+        if is_users(frame.f_code):
             return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return None
@@ -76,9 +86,10 @@ def naming_frame(frames: list[FrameType]) -> tuple[FrameType, Any, bool] | None:
     The third tells whether the statement takes values one by one, as `q, k, v = map(f, parts)` does.
     """
     is_element = False
-    for frame in frames:
+    for inner, frame in zip((None, *frames), frames, strict=False):
         code = frame.f_code
-        if is_ours(code.co_filename) or (is_torch(code) and code.co_name in TRANSPARENT_WRAPPERS):
+        dispatches = inner is not None and inner.f_code.co_filename == OVERRIDES
+        if is_ours(code.co_filename) or (is_torch(code) and (dispatches or code.co_name in TRANSPARENT_WRAPPERS)):
             continue
         owner = frame.f_locals.get("self")
         if isinstance(owner, nn.Sequential) and is_torch(code):
@@ -145,6 +156,12 @@ def argument_names(frames: list[FrameType], *, is_method: bool) -> dict[int | st
     names = statements(frame.f_code).operands.get(positions[frame.f_lasti // 2], {})
     is_call = OPCODES_OF_CALLS & {dis.opname[frame.f_code.co_code[frame.f_lasti]]}
     return {key + 1 if is_method and is_call and isinstance(key, int) else key: name for key, name in names.items()}
+
+
+def called_variable(frame: FrameType) -> str | None:
+    """The variable that the frame's current expression calls, if that is what it does."""
+    positions = instruction_positions(frame.f_code)
+    return statements(frame.f_code).callees.get(positions[frame.f_lasti // 2]) if positions else None
 
 
 def unpacked_names(code: CodeType, variable: str) -> list[Any]:

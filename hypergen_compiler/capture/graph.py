@@ -7,23 +7,17 @@ Every node of kind `call_function` carries in `meta`: `call` (what was recorded)
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.fx
 
+from hypergen_compiler.capture.forms import Form, changes_nothing, functional
 from hypergen_compiler.capture.tape import Call, Ref, Scope, Tape, fill, references
 from hypergen_compiler.program import Input, project
 
 __all__ = ["build_graph"]
-
-KEPT_IN_PLACE = frozenset(
-    "requires_grad_ normal_ uniform_ fill_ zero_ copy_ exponential_ random_ bernoulli_ geometric_ set_ resize_ "
-    "retain_grad_ detach_ share_memory_".split()
-)
 
 
 def build_graph(tape: Tape, inputs: tuple[Input, ...]) -> tuple[torch.fx.Graph, Any]:
@@ -87,16 +81,15 @@ class Builder:
         used = set(references((call.args, call.kwargs)))
         if made and not call.writes and not call.random and all(ref in used for ref in made):
             return
-        pure = self.pure(call, made)
-        if pure is not None:
-            ref, (function, name, args, kwargs) = made[0], pure
-            node = self.create(call, function, name, args, kwargs, frozenset())
-            self.renewed[self.tape.storages[ref]] = ("fresh", node)
-            self.hold(ref, node, storage=("fresh", node))
+        form = functional(call) if self.writes_fresh(call) else None
+        if form is not None:
+            node = self.create(call, form, frozenset())
+            self.renewed[self.tape.storages[call.out]] = ("fresh", node)
+            self.hold(call.out, node, storage=("fresh", node))
             return
         writes = frozenset(self.renewed.get(storage, storage) for storage in call.writes)
-        node = self.create(call, call.function, call.name, self.shortened(call), call.kwargs, writes)
-        node.meta["neutral"] = len(made) == 1 and call.out == made[0] and self.changes_nothing(call, made[0])
+        node = self.create(call, Form(call.function, call.name, self.shortened(call), call.kwargs), writes)
+        node.meta["neutral"] = changes_nothing(self.tape, call, self.written)
         for path, ref in outputs(call.out):
             if ref in self.nodes or ref in used:
                 continue
@@ -107,11 +100,21 @@ class Builder:
             else:
                 self.hold(ref, node)
 
-    def create(
-        self, call: Call, function: Callable[..., Any], name: str, args: Any, kwargs: Any, writes: frozenset[Any]
-    ) -> torch.fx.Node:
-        node = self.graph.create_node("call_function", function, fill(args, self.node), fill(kwargs, self.node))
-        node.meta.update(call=call, name=name, grad=call.grad, random=call.random, writes=writes, mode=call.mode)
+    def writes_fresh(self, call: Call) -> bool:
+        """Whether a call does nothing but write into a tensor that another call made and that has no other name."""
+        ref = call.out
+        if not isinstance(ref, Ref) or ref.kind != "value" or ref not in self.nodes or call.mode:
+            return False
+        if self.holders[self.tape.storages[ref]] != 1 or call.writes != {self.tape.storages[ref]}:
+            return False
+        # An in-place operation keeps its type where the functional one would promote.
+        used = references((call.args, call.kwargs))
+        return all(self.tape.dtypes[other] == self.tape.dtypes[ref] for other in used)
+
+    def create(self, call: Call, form: Form, writes: frozenset[Any]) -> torch.fx.Node:
+        args, kwargs = fill(form.args, self.node), fill(form.kwargs, self.node)
+        node = self.graph.create_node("call_function", form.function, args, kwargs)
+        node.meta.update(call=call, name=form.name, grad=call.grad, random=call.random, writes=writes, mode=call.mode)
         node.meta.update(scope=call.scope, written=call.written, layer=call.layer, where=call.where)
         scope = call.scope
         while scope is not None and id(scope) not in self.scopes:
@@ -138,51 +141,12 @@ class Builder:
         )
         return (inner.args[0], *call.args[1:]) if alone else call.args
 
-    def changes_nothing(self, call: Call, made: Ref) -> bool:
-        """Whether a call gives its own argument again: multiplied by 1, in the same shape, in the same order."""
-        source = call.args[0] if call.args else None
-        if not isinstance(source, Ref) or source.kind not in ("value", "input") or made.kind != "value" or call.kwargs:
-            return False
-        kept = self.tape.shapes[source] == self.tape.shapes[made] and self.tape.dtypes[source] == self.tape.dtypes[made]
-        storages = {self.tape.storages[source], self.tape.storages[made]}
-        if not kept or not call.grad or call.writes or call.random or storages & self.written:
-            return False
-        short, others = call.name.removeprefix("Tensor.").strip("_"), call.args[1:]
-        if short in ("mul", "div", "truediv", "pow"):
-            return source.kind == "value" and len(others) == 1 and type(others[0]) in (int, float) and others[0] == 1
-        if short == "permute":
-            order = others[0] if len(others) == 1 else others
-            return list(order) == list(range(len(self.tape.shapes[source])))
-        return short in ("reshape", "view", "expand") and not any(isinstance(o, torch.dtype) for o in others)
-
-    def pure(self, call: Call, made: list[Ref]) -> tuple[Any, ...] | None:
-        """The functional form of a write into a fresh tensor that has no other name, or None."""
-        if len(made) != 1 or call.out != made[0] or call.mode:
-            return None
-        ref = made[0]
-        storage = self.tape.storages[ref]
-        if ref.kind != "value" or ref not in self.nodes or self.holders[storage] != 1 or call.writes != {storage}:
-            return None
-        if any(self.tape.dtypes[other] != self.tape.dtypes[ref] for other in references((call.args, call.kwargs))):
-            return None  # an in-place operation keeps its type where the functional one would promote
-        without = without_inplace(call)
-        if without is not None:
-            return (call.function, call.name, *without)
-        short = call.name.rpartition(".")[2]
-        if not call.name.startswith("Tensor.") or short in KEPT_IN_PLACE:
-            return None
-        plain = f"__{short[3:]}" if short.startswith("__i") else short[:-1]
-        if not short.startswith("__i") and (not short.endswith("_") or short.endswith("__")):
-            return None
-        function = getattr(torch.Tensor, plain, None)
-        return None if function is None else (function, f"Tensor.{plain}", call.args, call.kwargs)
-
     def name_scopes(self) -> None:
         """Turns the tensors that scopes mention into nodes."""
         for scope in self.scopes.values():
             scope.arguments = self.renamed(scope.arguments)
             scope.keys = self.renamed(scope.keys)
-            scope.outline = [tuple(self.history.get(ref, ())) for ref in scope.outline]
+            scope.outline = [tuple(self.held(ref)) for ref in scope.outline]
             scope.returned = [node for ref in scope.returned for node in self.history.get(ref, ())]
 
     def renamed(self, names: dict[Any, str]) -> dict[Any, str]:
@@ -190,21 +154,18 @@ class Builder:
         for ref, name in names.items():
             for node in self.history.get(ref, ()):
                 result.setdefault(node, name)
+        for ref, name in names.items():
+            for node in self.held(ref):
+                result.setdefault(node, name)
         return result
 
-
-def without_inplace(call: Call) -> tuple[Any, Any] | None:
-    """Arguments of an `inplace=True` call with the flag left out, or None."""
-    if call.kwargs.get("inplace") is True:
-        return call.args, {key: value for key, value in call.kwargs.items() if key != "inplace"}
-    try:
-        names = list(inspect.signature(call.function).parameters)
-    except (TypeError, ValueError):
-        return None
-    if "inplace" in names and len(call.args) > names.index("inplace") and call.args[names.index("inplace")] is True:
-        position = names.index("inplace")
-        return (*call.args[:position], False, *call.args[position + 1 :]), call.kwargs
-    return None
+    def held(self, ref: Any) -> list[torch.fx.Node]:
+        """All nodes that ever held a tensor, and those that it is a mere copy of."""
+        found = list(self.history.get(ref, ()))
+        for node in found:
+            if node.meta.get("neutral") and isinstance(node.args[0], torch.fx.Node):
+                found.append(node.args[0])
+        return found
 
 
 def outputs(structure: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Ref]]:

@@ -42,7 +42,7 @@ def check_leftovers(held: Held, recorder: Recorder, point: EntryPoint) -> None:
             remedy = "Register it as large as it gets, and write into a part of it."
             raise refusal(point, f"gives the buffer {name} another shape or type", remedy)
     for (path, name), tensor in held.plain.items():
-        ref = recorder.refs.get(id(tensor), Ref("unread", 0))
+        ref = recorder.seen.refs.get(id(tensor), Ref("unread", 0))
         if ref.kind != "constant":
             continue
         written = first_write(tape, ref)
@@ -62,7 +62,7 @@ def check_repeated(held: Held, recorder: Recorder, point: EntryPoint, again: Cal
     others, do not.
     """
     tape, model = recorder.tape, held.model
-    writes = {name: first_write(tape, recorder.refs.get(id(p))) for name, p in model.named_parameters()}
+    writes = {name: first_write(tape, recorder.seen.refs.get(id(p))) for name, p in model.named_parameters()}
     written = {name: call for name, call in writes.items() if call is not None}
     counted = [name for name, value in plain_numbers(model).items() if held.numbers.get(name) != value]
     if not written and not counted:

@@ -19,7 +19,7 @@ from hypergen_compiler.capture.frames import TORCH
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.where import in_standard_library
 
-__all__ = ["clear_caches", "fresh_copy", "outside_randomness_refused", "seeded"]
+__all__ = ["clear_caches", "fresh_copy", "outside_randomness_refused", "restored", "seeded"]
 
 SEED = 0
 
@@ -65,6 +65,24 @@ def outside_randomness_refused(entry: str, where: str | None) -> Iterator[None]:
 def outside_state() -> tuple[Any, Any]:
     kind, keys, *rest = np.random.get_state()
     return (kind, keys.tobytes(), *rest), random.getstate()
+
+
+@contextmanager
+def restored(model: nn.Module) -> Iterator[None]:
+    """Puts parameters, buffers and training flags back, values and identities."""
+    modes = {module: module.training for module in model.modules()}
+    tensors_before = [(tensor, tensor.detach().clone()) for tensor in (*model.parameters(), *model.buffers())]
+    registered = [(module, dict(module._buffers)) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, table in registered:
+            module._buffers.update(table)
+        with torch.no_grad():
+            for tensor, value in tensors_before:
+                tensor.copy_(value)
+        for module, mode in modes.items():
+            module.training = mode
 
 
 def clear_caches() -> None:

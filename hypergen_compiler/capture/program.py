@@ -18,16 +18,13 @@ from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.graph import build_graph, nodes_in
 from hypergen_compiler.capture.inputs import describe_inputs, find_vocabularies
 from hypergen_compiler.capture.modes import merge_modes
-from hypergen_compiler.capture.record import record_mode
+from hypergen_compiler.capture.record import batch_sizes, record_mode
+from hypergen_compiler.capture.registered import CRITIC, buffers, modules, parameters
 from hypergen_compiler.capture.tape import Tape, fill, same_values
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning
-from hypergen_compiler.program import Buffer, Choice, Dimension, Entry, Extent, Input, Module, Parameter, Program
+from hypergen_compiler.program import Choice, Dimension, Entry, Extent, Input, Program
 
-__all__ = ["batch_sizes", "capture"]
-
-CRITIC = "critic"  # the submodule that a critic's loss trains
-
-CANDIDATE_SIZES = (11, 5, 14, 7, 13, 17, 19, 23, 29, 31, 37)
+__all__ = ["capture"]
 
 
 def capture(
@@ -69,7 +66,7 @@ def capture(
         entries=entries,
         parameters=parameters(model, entries, critic),
         buffers=buffers(model),
-        modules=tuple(describe_module(path, module) for path, module in model.named_modules()),
+        modules=modules(model),
         loss=loss,
         sample=sample,
         critic=critic,
@@ -77,16 +74,6 @@ def capture(
         frozen=tuple(frozen),
         recorded_values=not needs_faking(model),
     )
-
-
-def batch_sizes(model: nn.Module) -> tuple[int, ...]:
-    """Three batch sizes that no dimension of a parameter or buffer has, so that none is mistaken for the other.
-
-    Odd ones and an even one, where there is one: what a model does may depend on that.
-    """
-    taken = {size for tensor in (*model.parameters(), *model.buffers()) for size in tensor.shape}
-    free = [size for size in CANDIDATE_SIZES if size not in taken]
-    return tuple((*free, *CANDIDATE_SIZES)[:3])
 
 
 def record(
@@ -201,46 +188,3 @@ def number_constants(graph: torch.fx.Graph, tape: Tape, constants: dict[str, tor
         known = next((name for name, other in constants.items() if same_values(other, value)), None)
         node.target = known or f"constant_{len(constants)}"
         constants.setdefault(node.target, value)
-
-
-def parameters(model: nn.Module, entries: Sequence[Entry], critic: str | None) -> tuple[Parameter, ...]:
-    read = {node.target for entry in entries for graph in entry.graphs for node in graph.nodes if is_parameter(node)}
-    aliases = alias_table(model.named_parameters(remove_duplicate=False))
-    found = []
-    for name, value in model.named_parameters():
-        trained = name in read and value.requires_grad
-        beside = trained and critic is not None and name.startswith(f"{CRITIC}.")
-        others = tuple(alias for alias in aliases[id(value)] if alias != name)
-        found.append(Parameter(name, value.detach(), others, trained and not beside, name in read, beside))
-    unread = [parameter.name for parameter in found if not parameter.read]
-    if unread:
-        names = ", ".join(unread[:3]) + (f" and {len(unread) - 3} more" if len(unread) > 3 else "")
-        warnings.warn(f"no entry point reads {names}: exported unchanged", HyperGenWarning, stacklevel=2)
-    return tuple(found)
-
-
-def buffers(model: nn.Module) -> tuple[Buffer, ...]:
-    aliases = alias_table(model.named_buffers(remove_duplicate=False))
-    kept = set(model.state_dict())
-    return tuple(
-        Buffer(name, value.detach().clone(), tuple(a for a in aliases[id(value)] if a != name), name in kept)
-        for name, value in model.named_buffers()
-    )
-
-
-def alias_table(named) -> dict[int, list[str]]:
-    table: dict[int, list[str]] = {}
-    for name, tensor in named:
-        table.setdefault(id(tensor), []).append(name)
-    return table
-
-
-def is_parameter(node: torch.fx.Node) -> bool:
-    return node.op == "get_attr" and node.meta["kind"] == "parameter"
-
-
-def describe_module(path: str, module: nn.Module) -> Module:
-    cls = type(module)
-    builtin = cls.__module__.startswith("torch.nn")
-    container = isinstance(module, nn.ModuleList | nn.Sequential | nn.ModuleDict | nn.ParameterList)
-    return Module(path, cls.__name__, builtin, container and builtin)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -13,16 +13,27 @@ from hypergen_compiler.capture.fake import faking, needs_faking
 from hypergen_compiler.capture.leftovers import Held, check_leftovers, check_repeated
 from hypergen_compiler.capture.merge import merge_batches, merge_outputs, merge_sizes
 from hypergen_compiler.capture.outputs import describe
-from hypergen_compiler.capture.prepare import clear_caches, fresh_copy, outside_randomness_refused, seeded
+from hypergen_compiler.capture.prepare import clear_caches, fresh_copy, outside_randomness_refused, restored, seeded
+from hypergen_compiler.capture.rebound import keep_written_constants, rebind
 from hypergen_compiler.capture.recorder import Recorder, run
-from hypergen_compiler.capture.tape import Call, Ref, Tape, references, tensors
+from hypergen_compiler.capture.tape import Ref, Tape, tensors
 from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.where import blame
 
-__all__ = ["record_mode", "tensor_names"]
+__all__ = ["batch_sizes", "record_mode", "tensor_names"]
 
-
+CANDIDATE_SIZES = (11, 5, 14, 7, 13, 17, 19, 23, 29, 31, 37)
 RUN_SEED = 72_101  # one that no model is likely to set itself, so that it is seen when one does
+
+
+def batch_sizes(model: nn.Module) -> tuple[int, ...]:
+    """Three batch sizes that no dimension of a parameter or buffer has, so that none is mistaken for the other.
+
+    Odd ones and an even one, where there is one: what a model does may depend on that.
+    """
+    taken = {size for tensor in (*model.parameters(), *model.buffers()) for size in tensor.shape}
+    free = [size for size in CANDIDATE_SIZES if size not in taken]
+    return tuple((*free, *CANDIDATE_SIZES)[:3])
 
 
 def record_mode(model: nn.Module, point: EntryPoint, sizes: Sequence[int], *, training: bool) -> Tape:
@@ -32,8 +43,12 @@ def record_mode(model: nn.Module, point: EntryPoint, sizes: Sequence[int], *, tr
     """
     tapes = []
     for size in sizes:
+        known = len(sys.modules)
         try:
-            tapes.append(record_run(model, point, (size,), training, scopes=not tapes))
+            tape = record_run(model, point, (size,), training, scopes=not tapes)
+            if len(sys.modules) > known:  # what was imported only now may have made calls of its own
+                tape = record_run(model, point, (size,), training, scopes=not tapes)
+            tapes.append(tape)
         except HyperGenError:
             raise
         except Exception as error:
@@ -109,10 +124,10 @@ def record_on(
     tape.out = describe(output, lambda tensor: made_by_call(recorder, tensor, point), point.name, point.origin)
     made = tensors(output)
     tape.differentiable = bool(made) and made[0].requires_grad and (fake or not scopes or has_gradient(made[0], model))
-    buffers = dict(model.named_buffers())
-    rebind(recorder, [name for name, tensor in buffers.items() if before.get(name) != id(tensor)], buffers)
-    written = frozenset().union(*(call.writes for call in tape.calls))
-    tape.calls[:0] = [keep_in_clone(tape, ref) for ref in tape.constants if tape.storages[ref] in written]
+    replaced = {name: tensor for name, tensor in model.named_buffers() if before.get(name) != id(tensor)}
+    values = {Ref("buffer", name): recorder.seen.refs.get(id(tensor)) for name, tensor in replaced.items()}
+    rebind(tape, {buffer: value for buffer, value in values.items() if value is not None})
+    keep_written_constants(tape)
     return tape
 
 
@@ -132,7 +147,7 @@ def has_gradient(tensor: torch.Tensor, model: nn.Module) -> bool:
 
 
 def made_by_call(recorder: Recorder, tensor: torch.Tensor, point: EntryPoint) -> Ref:
-    ref = recorder.refs.get(id(tensor))
+    ref = recorder.seen.refs.get(id(tensor))
     if ref is None:
         raise HyperGenError(
             "HG206",
@@ -141,64 +156,6 @@ def made_by_call(recorder: Recorder, tensor: torch.Tensor, point: EntryPoint) ->
             remedy="Compute outputs with torch functions; numpy and compiled extensions are not seen.",
         )
     return ref
-
-
-def rebind(recorder: Recorder, names: Sequence[str], replaced: dict[str, torch.Tensor]) -> None:
-    """Buffers that the run replaced are written as copies into the old ones, after everything else.
-
-    Where an old value is still needed, by another such buffer or by a gradient, it is kept in a clone from the start.
-    """
-    tape = recorder.tape
-    bound = {Ref("buffer", name): recorder.refs.get(id(replaced[name])) for name in names}
-    bound = {buffer: value for buffer, value in bound.items() if value is not None}
-    tape.rebound = {str(buffer.key): value for buffer, value in bound.items()}
-    copies = []
-    for buffer in bound:
-        if is_needed_later(tape, buffer, bound):
-            copies.append(keep_in_clone(tape, buffer))
-    tape.calls[:0] = copies
-    for name, value in tape.rebound.items():
-        buffer = Ref("buffer", name)
-        writes = frozenset((tape.storages[buffer],))
-        copy = Call(torch.Tensor.copy_, "Tensor.copy_", (buffer, value), {}, grad=False, out=buffer, writes=writes)
-        copy.scope = tape.root
-        tape.calls.append(copy)
-
-
-def is_needed_later(tape: Tape, buffer: Ref, bound: dict[Ref, Ref]) -> bool:
-    """Whether writing into a buffer would spoil what a gradient, another copy or the caller reads."""
-    storage = tape.storages[buffer]
-    if any(storage in call.writes for call in tape.calls):
-        return False
-    if any(tape.storages[value] == storage for other, value in bound.items() if other != buffer):
-        return True
-    reads = [(call.args, call.kwargs) for call in tape.calls if call.tracked]
-    return any(tape.storages[ref] == storage for ref in references((reads, tape.out)))
-
-
-def keep_in_clone(tape: Tape, kept: Ref) -> Call:
-    """A clone that stands for a buffer or constant in all calls of the tape."""
-    clone = Call(torch.Tensor.clone, "Tensor.clone", (kept,), {}, grad=False, out=tape.substitute(kept))
-    clone.scope = tape.root
-    return clone
-
-
-@contextmanager
-def restored(model: nn.Module) -> Iterator[None]:
-    """Puts parameters, buffers and training flags back, values and identities."""
-    modes = {module: module.training for module in model.modules()}
-    tensors_before = [(tensor, tensor.detach().clone()) for tensor in (*model.parameters(), *model.buffers())]
-    registered = [(module, dict(module._buffers)) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for module, table in registered:
-            module._buffers.update(table)
-        with torch.no_grad():
-            for tensor, value in tensors_before:
-                tensor.copy_(value)
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def failure(point: EntryPoint, error: Exception, size: int, sizes: Sequence[int], training: bool) -> HyperGenError:

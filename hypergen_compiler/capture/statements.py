@@ -21,16 +21,18 @@ Span = tuple[int | None, ...]  # first line, last line, first column, last colum
 class Statements(NamedTuple):
     """`targets`: what each expression is assigned to; `reflected`: operations of a number and something else.
 
-    `operands`: the names of a call's or an operation's arguments, by position or keyword; `left`: the variable, or the
-    variable and its attribute, on the left of an operation; `unpacked`: the names that a variable is taken apart into;
-    `copied`: a second name that a variable gets; `elements`: what loops call the elements of a list; `guards`:
-    assertions, and decisions that have a branch which only raises, with their tests.
+    `operands`: the names of a call's, a subscript's or an operation's arguments, by position or keyword; `left`: the
+    variable, or the variable and its attribute, on the left of an operation; `callees`: the variables that are called;
+    `unpacked`: the names that a variable is taken apart into; `copied`: a second name that a variable gets; `elements`:
+    what loops call the elements of a list; `guards`: assertions, and decisions that have a branch which only raises,
+    with their tests.
     """
 
     targets: dict[Span, Any]
     reflected: frozenset[Span]
     operands: dict[Span, dict[int | str, str]]
     left: dict[Span, tuple[str, ...]]
+    callees: dict[Span, str]
     copied: dict[str, str]
     elements: dict[str, str]
     unpacked: dict[str, list[Any]]
@@ -79,7 +81,7 @@ def syntax_tree(source: str) -> ast.Module | None:
 
 def read(tree: ast.Module) -> Statements:
     found: dict[Span, Any] = {}
-    reflected, operands, left, copied, elements, unpacked = [], {}, {}, {}, {}, {}
+    reflected, operands, left, callees, copied, elements, unpacked = [], {}, {}, {}, {}, {}, {}
     guards: dict[Span, Span] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
@@ -109,9 +111,13 @@ def read(tree: ast.Module) -> Statements:
                 reflected.append(span(node))
         elif isinstance(node, ast.Call):
             operands[span(node)] = named(arguments(node))
+            if isinstance(node.func, ast.Name):
+                callees[span(node)] = node.func.id
+        elif isinstance(node, ast.Subscript):
+            operands[span(node)] = named({1: node.slice})
         elif isinstance(node, ast.Assert) or (isinstance(node, ast.If) and (raises(node.body) or raises(node.orelse))):
             guards[span(node)] = span(node.test)
-    return Statements(found, frozenset(reflected), operands, left, copied, elements, unpacked, guards)
+    return Statements(found, frozenset(reflected), operands, left, callees, copied, elements, unpacked, guards)
 
 
 def raises(branch: list[ast.stmt]) -> bool:

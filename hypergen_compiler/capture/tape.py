@@ -29,7 +29,8 @@ class Scope:
     `outline` has an element for each that a caller can give a name to: its tensors, none for what is no tensor itself.
 
     `path` is the module that the function is a method of, None for a plain function. `site` is where the caller puts
-    the result: the scope that it runs in and the names there; `called` is the caller's line.
+    the result: the scope that it runs in and the names there; `called` is the caller's line,
+    `callee` the variable that it calls: `block` of `for block in blocks`.
     """
 
     parent: Scope | None = None
@@ -44,6 +45,7 @@ class Scope:
     site: Written | None = None
     code: Any = None
     called: str | None = None
+    callee: str | None = None
 
     def inside(self, other: Scope) -> bool:
         scope: Scope | None = self
@@ -71,7 +73,10 @@ class Written(NamedTuple):
 
 @dataclass(eq=False)
 class Call:
-    """One recorded call; tensors in `args`, `kwargs` and `out` are `Ref`s, `writes` the storages that it changed."""
+    """One recorded call; tensors in `args`, `kwargs` and `out` are `Ref`s, `writes` the storages that it changed.
+
+    `layer` is the path of torch's own module that makes it, `callee` the variable that the user calls that by.
+    """
 
     function: Callable[..., Any]
     name: str
@@ -84,6 +89,7 @@ class Call:
     scope: Scope | None = None
     written: Written | None = None
     layer: str | None = None
+    callee: str | None = None
     where: str | None = None
     mode: str | None = None
     reflected: bool = False

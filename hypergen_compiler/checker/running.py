@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.prepare import seeded
-from hypergen_compiler.capture.program import batch_sizes
-from hypergen_compiler.capture.record import RUN_SEED
+from hypergen_compiler.capture.record import RUN_SEED, batch_sizes
 from hypergen_compiler.capture.steps import shortened
 from hypergen_compiler.capture.tape import fill, tensors
 from hypergen_compiler.checker.violations import Violation

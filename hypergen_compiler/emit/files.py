@@ -8,7 +8,7 @@ from collections.abc import Collection
 import torch
 
 from hypergen_compiler.emit.data import data, episodes, groups, items, loader, pictures, sources
-from hypergen_compiler.emit.export import batch_norm, export, mixtures
+from hypergen_compiler.emit.export import batch_norm, calibration, export, mixtures
 from hypergen_compiler.emit.header import header
 from hypergen_compiler.emit.hypernetwork import hypernetwork
 from hypergen_compiler.emit.layers import layers
@@ -16,7 +16,7 @@ from hypergen_compiler.emit.model import model, model_lines
 from hypergen_compiler.emit.objective import chains, objective
 from hypergen_compiler.emit.package_tests import package_tests
 from hypergen_compiler.emit.processes import processes
-from hypergen_compiler.emit.run import checkpoint, curves, dependence, log, samples, storage, validation
+from hypergen_compiler.emit.run_files import checkpoint, curves, dependence, log, samples, storage, validation
 from hypergen_compiler.emit.stored import needs_file
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.emit.train import faults, learner, optimizer, settings, train, training
@@ -61,7 +61,12 @@ TRAINING_FILES = {
         "samples.py": samples,
         "validation.py": validation,
     },
-    "plain weights": {"export.py": export, "mixtures.py": mixtures, "batch_norm.py": batch_norm},
+    "plain weights": {
+        "export.py": export,
+        "mixtures.py": mixtures,
+        "calibration.py": calibration,
+        "batch_norm.py": batch_norm,
+    },
 }
 
 

@@ -15,11 +15,19 @@ from hypergen_compiler.emit.origins import (
     copy_of,
     given_name,
     helper_name,
+    is_layer,
     layer_name,
     written_name,
 )
 from hypergen_compiler.emit.parameter_names import inner_name, parameter_name
-from hypergen_compiler.emit.wishes import column_name, name_of_chain, name_of_reader, others
+from hypergen_compiler.emit.wishes import (
+    column_name,
+    name_of_chain,
+    name_of_operand,
+    name_of_reader,
+    name_when_handed,
+    others,
+)
 from hypergen_compiler.fold import Part, Weight
 
 __all__ = ["Locals"]
@@ -80,7 +88,7 @@ class Locals:
             if wanted is None and isinstance(leaf, Weight | Part):
                 wanted = "_".join(part for part in leaf[1].split(".")[-2:] if not part.isdigit())
             if wanted is None and isinstance(leaf, torch.fx.Node):
-                wanted = leaf.meta.get("hint") or given_name(leaf)
+                wanted = name_of_operand(self.flow, leaf) or leaf.meta.get("hint") or given_name(leaf)
                 wanted = wanted if wanted is None or self.is_free(wanted, [(-1, AFTER)]) else None
             copied = self.kept_copy(leaf, wanted)
             life = (-1, self.flow.last_use(leaf, -1))
@@ -138,7 +146,9 @@ class Locals:
             chained = name_of_chain(flow, self.wanted, out, position) if name is None else None
             if chained is not None and self.is_free(chained, flow.spans(out, position)):
                 name = chained
-            wishes = [name or layer_name(item), *others(flow, self.names, name, item)]
+            if name is None and not is_layer(flow.region, item):
+                name = name_when_handed(flow, out)
+            wishes = [name or layer_name(flow.region, item), *others(flow, self.names, name, item)]
             if len(wishes) > 1 and self.is_outlived(out, position):
                 copied = copy_of(flow.region, wishes[0])
                 wishes = [*([copied] if copied else []), *wishes[1:], wishes[0]]

@@ -95,7 +95,7 @@ def needs_no_name(flow: Flow, item: Item, leaf: Any, position: int, is_dense: bo
     if name is None or not is_dense or not isinstance(reader, Call) or len(reader.outs) > 1:
         return name is None
     (out,) = reader.outs
-    plain = isinstance(item, Operation) and not is_layer(item) and out not in flow.carried
+    plain = isinstance(item, Operation) and not is_layer(flow.region, item) and out not in flow.carried
     return plain and name == written_name(flow.region, reader, out)
 
 

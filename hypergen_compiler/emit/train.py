@@ -1,4 +1,4 @@
-"""What trains: `learner.py` for a step, `training.py` for a run, the command `train.py`, and what these need."""
+"""What trains: `learner.py` for a step, `training.py` for a run, the command `train.py`, and their settings."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from hypergen_compiler.emit.hypernetwork import has_one_matrix, is_long, is_pena
 from hypergen_compiler.emit.literals import literal
 from hypergen_compiler.emit.names import identifier
 from hypergen_compiler.emit.objective import has_chains, unpacked
-from hypergen_compiler.emit.run import is_validated
+from hypergen_compiler.emit.run_files import is_validated
 from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
+from hypergen_compiler.plan.step import ITEMS, datasets
 from hypergen_compiler.program import Program
 
 __all__ = [
@@ -31,8 +32,6 @@ __all__ = [
 ]
 
 MAPPED = 2**25  # bytes: glibc maps a larger block anew each time that it is allocated
-ITEMS = 256  # of a step
-MANY_EPISODES, FEW_EPISODES = 8, 4  # datasets of a step, many where they share a pass of the model
 FREE_STRENGTH, USUAL_STRENGTH = 10.0, 3.0  # of the penalty, more where it costs what all datasets share no likelihood
 SELDOM = 4  # steps from one penalty to the next where sampling is long
 LOOKS, FEW_LOOKS = 20, 4  # at what the weights do with the data, in a run; few where sampling is long
@@ -40,7 +39,7 @@ LOOKS, FEW_LOOKS = 20, 4  # at what the weights do with the data, in a run; few 
 
 def settings(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     """What a user may set."""
-    episodes = MANY_EPISODES if plan.together else FEW_EPISODES
+    episodes = datasets(plan.together)
     return render(
         "settings.py.j2",
         model=prose(program.model),

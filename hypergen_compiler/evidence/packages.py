@@ -58,6 +58,11 @@ class Run:
         shares = None if weights is None else weights / weights.sum()
         return self.package.export.emit_for(self.hypernetwork, self.package.data.Data(inputs), shares)
 
+    def calibrated(self, *inputs: Tensor, labels: Tensor, shares: Tensor) -> Tensor:
+        """The model's weights under which samples have these shares of the labels 0, 1, ..., -> [SIZE]"""
+        data, wanted = self.package.data.Data(inputs, labels), dict(enumerate(shares.tolist()))
+        return self.package.calibration.calibrate(self.hypernetwork, self.state, data, wanted).flat
+
     @torch.no_grad()
     def sample(self, flat: Tensor, n: int) -> Any:
         """n draws from the model under weights [SIZE]"""

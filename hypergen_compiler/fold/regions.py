@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from hypergen_compiler.capture.tape import Scope
 from hypergen_compiler.fold.items import Region
 from hypergen_compiler.fold.leaves import is_call
 from hypergen_compiler.program import Entry
-from hypergen_compiler.where import PACKAGES
+from hypergen_compiler.where import library
 
 __all__ = ["entry_regions", "is_foreign_helper", "mark_functions", "numbered"]
 
@@ -85,20 +84,14 @@ def is_foreign_helper(region: Region) -> bool:
     if scope is None or scope.owner is not None or scope.parent is None or scope.code is None:
         return False
     caller = scope.parent
-    while caller.parent is not None and caller.owner is None and library(caller) == library(scope):
+    while caller.parent is not None and caller.owner is None and library_of(caller) == library_of(scope):
         caller = caller.parent
-    return library(caller) not in (None, library(scope))
+    return library_of(caller) not in (None, library_of(scope))
 
 
-def library(scope: Scope) -> str | None:
+def library_of(scope: Scope) -> str | None:
     """The installed library that a function belongs to; None for the user's own files."""
-    if scope.code is None:
-        return None
-    return (
-        scope.code.co_filename.rpartition(PACKAGES)[2].partition(os.sep)[0]
-        if PACKAGES in scope.code.co_filename
-        else None
-    )
+    return library(scope.code.co_filename) if scope.code is not None else None
 
 
 def is_norm(region: Region, calls: int) -> bool:

@@ -1,7 +1,6 @@
 """What a training step of a hypernetwork costs: bytes held at its peak, bytes moved through memory, and small calls.
 
-A step is that of the emitted training loop without the penalty: EPISODES datasets of ITEMS items each. Where datasets
-share a pass, packages take twice as many of half the size; the model computes as much, and emission is small.
+A step is that of the emitted training loop without the penalty: `datasets` of ITEMS items in all.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ import torch.fx
 
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan.heads import BYTES, HIDDEN, Candidate, is_matrix
+from hypergen_compiler.plan.step import ITEMS, datasets
 from hypergen_compiler.program import Affine, Dimension, Extent, Program
 
-__all__ = ["EPISODES", "ITEMS", "activation_bytes", "moved_bytes", "peak_bytes", "small_calls"]
+__all__ = ["activation_bytes", "moved_bytes", "peak_bytes", "small_calls"]
 
-EPISODES, ITEMS = 4, 64
 GRADIENT, AVERAGE = 4, 4  # bytes of a parameter: its gradient, within BYTES, and its moving average, on top
 # What a step moves for each parameter: emission reads 4 bytes, backward writes 4, clipping reads 8 and writes 4, Adam
 # reads 16 and writes 12, the average reads 8 and writes 4.
@@ -48,10 +47,11 @@ def peak_bytes(program: Program, layout: ParameterLayout, option: Candidate) -> 
     itemsize = layout.dtype.itemsize
     parameters, emitted = option.all_parameters, emitted_elements(layout, option) * itemsize
     fixed = buffer_bytes(layout, option)
-    hidden = EPISODES * HIDDEN * -(-option.conditioned // option.chunk) * itemsize if option.chunk else 0
+    chunks = -(-option.conditioned // option.chunk) if option.chunk else 0
+    hidden = datasets(option.together) * HIDDEN * chunks * itemsize
     kept = activation_bytes(program, ITEMS) + gained_bytes(program, layout, option, ITEMS)
     kept += normed_bytes(program, ITEMS) if option.together else 0
-    forward = (BYTES + AVERAGE - GRADIENT) * parameters + emitted + hidden + EPISODES * kept
+    forward = (BYTES + AVERAGE - GRADIENT) * parameters + emitted + hidden + kept
     backward = (BYTES + AVERAGE) * parameters + 2 * emitted
     return fixed + max(forward, backward)
 
@@ -72,13 +72,13 @@ def buffer_bytes(layout: ParameterLayout, option: Candidate) -> int:
 
 def emitted_elements(layout: ParameterLayout, option: Candidate) -> int:
     """How many elements are made for all datasets of a step; in a pass that they share, those that differ."""
-    return EPISODES * (option.conditioned if option.together else layout.size)
+    return datasets(option.together) * (option.conditioned if option.together else layout.size)
 
 
 def moved_bytes(program: Program, layout: ParameterLayout, option: Candidate) -> int:
     """Bytes that a step reads and writes on top of the model's own work."""
     emission = MOVED_PER_PARAMETER * option.all_parameters + MOVED_PER_ELEMENT * emitted_elements(layout, option)
-    return emission + PASSES_OF_GAINS * EPISODES * gained_bytes(program, layout, option, ITEMS)
+    return emission + PASSES_OF_GAINS * gained_bytes(program, layout, option, ITEMS)
 
 
 def small_calls(layout: ParameterLayout, option: Candidate) -> int:

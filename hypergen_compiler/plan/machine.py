@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from hypergen_compiler.plan.cost import EPISODES, ITEMS
+from hypergen_compiler.plan.step import ITEMS, datasets
 
 if TYPE_CHECKING:
     from hypergen_compiler.capture.entry import EntryPoint
@@ -54,20 +54,21 @@ def measure(model: nn.Module, point: EntryPoint | None, clock: Callable[[], floa
     with torch.random.fork_rng(devices=[]):
         model = copy.deepcopy(model).train()
         optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.0, fused=True)
-        inputs = {n: point.example(n) for n in (TRIED, ITEMS, EPISODES * ITEMS)}
+        apart = datasets(together=False)
+        inputs = {n: point.example(n) for n in (TRIED, ITEMS // apart, ITEMS)}
 
         def passes(n: int) -> None:
             optimizer.zero_grad(set_to_none=True)
             point.call(model, *inputs[n]).mean().backward()
 
         def step() -> None:
-            passes(EPISODES * ITEMS)
+            passes(ITEMS)
             optimizer.step()
 
         if seconds(lambda: passes(TRIED), runs=1) > LONGEST:
             return Machine(bandwidth, call=call)
-        together = seconds(lambda: passes(EPISODES * ITEMS))
-        return Machine(bandwidth, seconds(step), together, EPISODES * seconds(lambda: passes(ITEMS)), call)
+        together = seconds(lambda: passes(ITEMS))
+        return Machine(bandwidth, seconds(step), together, apart * seconds(lambda: passes(ITEMS // apart)), call)
 
 
 def small_calls() -> None:

@@ -10,6 +10,7 @@ from torch import nn
 from hypergen_compiler.capture import frames
 from hypergen_compiler.capture.frames import is_reflected, is_transparent, location, targets
 from hypergen_compiler.capture.statements import RETURNED, statements
+from hypergen_compiler.where import library
 
 from ..programs import captured, definition, emitted_model, names
 
@@ -210,3 +211,9 @@ class Positions(nn.Module):
     def forward(self, x):
         mean, log_variance = self.linear(x).chunk(2, dim=1)
         return 1 + mean * log_variance.exp() + mean
+
+
+@pytest.mark.parametrize("folder", ["/venv/lib/python3.11/site-packages", "/usr/lib/python3/dist-packages"])
+def test_libraries_are_known_by_their_folder_which_debian_calls_otherwise(folder):
+    assert library(f"{folder}/torch/nn/functional.py") == "torch"
+    assert library("/home/site-packages.py") is None

@@ -182,3 +182,15 @@ def test_every_tensor_knows_its_shape_type_and_kind():
     nodes = [node for node in program.entries[0].graph.nodes if node.op != "output"]
     assert {node.meta["kind"] for node in nodes} == {"input", "parameter", "value"}
     assert all(node.meta["dtype"] == torch.float32 and len(node.meta["shape"]) in (1, 2) for node in nodes)
+
+
+def test_calls_of_a_module_that_is_imported_on_the_way_are_none_of_the_models(tmp_path, monkeypatch):
+    (tmp_path / "imported_late.py").write_text("import torch\n\nTABLE = torch.ones(4).exp().tolist()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def function(self, x):
+        import imported_late
+
+        return x * self.weight + imported_late.TABLE[0]
+
+    assert recorded(function) == ["Tensor.mul", "Tensor.add"]

@@ -245,3 +245,95 @@ def test_the_methods_of_torchs_distributions_are_functions():
 
     text = text_of(function)
     assert "(torch.distributions.Normal)" in text and "(torch.distributions.MixtureSameFamily)" in text
+
+
+class Pair(nn.Module):
+    """Two layers that a loop takes out of a list of lists."""
+
+    def __init__(self):
+        super().__init__()
+        self.stages = nn.ModuleList(nn.ModuleList(nn.Linear(4, 4) for _ in range(2)) for _ in range(2))
+
+    def forward(self, x):
+        kept = []
+        for narrow, widen in self.stages:
+            x = narrow(x).exp()
+            x = widen(x)
+            kept.append(x)
+            x = x.sin()
+        return x + kept[0] * kept[1]
+
+
+def test_a_value_that_outlives_its_name_is_called_by_the_variable_that_calls_its_layer():
+    text = definition(emitted_model(captured(Pair(), EXAMPLE)), "forward")
+    assert "    widen = F.linear(" in text and "return x + widen * widen_x" in text
+
+
+class Steps(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.ModuleList(nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4)) for _ in range(5))
+
+    @staticmethod
+    def through(outputs, moves):
+        for move in moves:
+            outputs = move(outputs)
+        return outputs
+
+    def forward(self, x):
+        return self.through(x, self.parts).exp()
+
+
+def test_a_loop_variable_is_called_like_the_users_that_calls_the_modules():
+    assert "for move in w.parts:" in emitted_model(captured(Steps(), EXAMPLE))
+
+
+def test_a_number_that_differs_is_called_as_in_the_subscript():
+    def function(self, x):
+        for place in (0, 2, 3):
+            x = x.exp() * self.linear.bias[place] + x.sin().cos()
+        return x
+
+    assert "for place in (0, 2, 3):" in printed(function)
+
+
+class Shifted:
+    """No module: it keeps what it is given and uses it later."""
+
+    def __init__(self, shift, scale):
+        self.shift, self.scale = shift, scale.exp().sin().cos()
+
+    def __call__(self, x):
+        x = x * self.scale + self.shift
+        return x.sin().exp().cos()
+
+
+def test_what_is_kept_in_an_object_is_called_like_its_attribute_and_like_the_argument_that_it_came_by():
+    def function(self, x):
+        moved = Shifted(*self.linear(x).split(2, dim=1))
+        return moved(x[:, :2])
+
+    text = text_of(function)
+    assert "shift, scale = F.linear(x, w.linear_weight, w.linear_bias).split(2, dim=1)" in text
+    assert "x * scale + shift" in text
+
+
+def summed(x, others):
+    other, others = others[-1], others[:-1]
+    return torch.cat([x, other]).exp().sin().cos()
+
+
+def test_what_a_function_takes_out_of_an_argument_before_its_first_call_has_its_name_there():
+    def function(self, x):
+        return summed(x, (self.linear(x) + 0.5,)) + summed(x.exp(), (x.sin(),))
+
+    assert "def summed(x: Tensor, other: Tensor)" in text_of(function)
+
+
+def test_results_of_functions_that_torch_hands_on_have_their_names():
+    def function(self, x):
+        x = x.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(self.linear(x).exp().sum(), x, create_graph=True)
+        return slope.square().sum()
+
+    assert any(line.startswith("(slope,) = torch.autograd.grad(") for line in printed(function))

@@ -18,7 +18,7 @@ from hypergen_compiler.evidence.fairness.effort import LADDER, PLAIN, REAL, Cont
 from hypergen_compiler.evidence.fairness.families import FAMILIES
 from hypergen_compiler.evidence.fairness.page import as_values, page, write
 from hypergen_compiler.evidence.fairness.plain import Jobs, fitted, stacked
-from hypergen_compiler.evidence.fairness.recipes import MAIN, NO_PENALTY
+from hypergen_compiler.evidence.fairness.recipes import CALIBRATED, MAIN, NO_PENALTY
 from hypergen_compiler.evidence.groups import Part, pictures, problem
 from hypergen_compiler.evidence.kept import Kept
 
@@ -83,7 +83,7 @@ def test_what_was_interrupted_goes_on(tmp_path):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    effort = Effort(2, 24, 24, (MAIN,), (), workers=1)
+    effort = Effort(2, 24, 24, (MAIN, CALIBRATED), (), workers=1)
     everything = some((60, 60, 60))
     everything.images.add_(0.1 * torch.rand(everything.images.shape, generator=torch.Generator().manual_seed(0)))
     usual = {"head": "biases", "batch": 64, "episodes": 4, "lr": 3e-3, "strength": 3.0, "ema": 0.999}
@@ -108,7 +108,7 @@ def test_a_plain_training_has_no_knob_and_a_ladder_of_them_has(results):
 def test_results_are_written(results, tmp_path):
     write(tmp_path / "new", results)
     values = json.loads((tmp_path / "new" / "fairness.json").read_text())
-    assert set(values["knob"]) >= {"slope", "mean_error"}
+    assert set(values["knob"]) == set(values["calibrated_knob"]) >= {"slope", "mean_error"}
     assert values["seeds"] == [0, 1] and values["versions"]["torch"] == torch.__version__
     assert values == json.loads(json.dumps(as_values(results)))
     assert (tmp_path / "new" / "fairness.png").read_bytes().startswith(b"\x89PNG")

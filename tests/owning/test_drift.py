@@ -15,8 +15,8 @@ from hypergen_compiler.publishing.manifest import BASE, MANIFEST
 from hypergen_compiler.publishing.pristine import pack, read_record, unpacked
 
 FILES = (
-    "__init__.py checkpoint.py curves.py data.py dependence.py episodes.py export.py faults.py groups.py "
-    "hypernetwork.py items.py layers.py learner.py loader.py log.py mixtures.py model.py objective.py "
+    "__init__.py calibration.py checkpoint.py curves.py data.py dependence.py episodes.py export.py faults.py "
+    "groups.py hypernetwork.py items.py layers.py learner.py loader.py log.py mixtures.py model.py objective.py "
     "optimizer.py processes.py samples.py settings.py sources.py storage.py tensors.pt test_net.py train.py "
     "training.py validation.py weights.py "
     f"{MANIFEST} {BASE}"

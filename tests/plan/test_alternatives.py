@@ -63,7 +63,7 @@ def test_seconds_are_the_models_own_and_what_is_moved_and_called():
 def test_heads_that_share_a_pass_do_so_where_the_model_can():
     shared = Together({}, frozenset({"b"}), {}, None)
     alone, beside = table()["biases", 16], table(together=shared)["biases", 16]
-    assert beside.seconds - 1.0 < alone.seconds - 3.0 + 0.2 and beside.memory < alone.memory
+    assert beside.seconds - 1.0 < alone.seconds - 3.0 + 0.2 and beside.memory <= alone.memory
     for without in (replace(shared, obstacle="there is one"), replace(shared, tensors=frozenset())):
         assert table(together=without)["biases", 16] == alone
     assert table(together=shared)["low-rank", 16] == table()["low-rank", 16]

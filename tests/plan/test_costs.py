@@ -130,9 +130,9 @@ def test_moved_bytes():
     """60 for each parameter of the hypernetwork, the encoder's 128 a rank included, and 40 for each emitted element."""
     assert moved_bytes(small(), LAYOUT, option("low-rank")) == 60 * (100 + 3 * 128) + 40 * 4 * 64
     assert moved_bytes(small(), LAYOUT, option("dense")) == 60 * 100 + 40 * 4 * 64
-    assert moved_bytes(small(), LAYOUT, option("biases", together=True)) == 60 * (100 + 3 * 128) + 40 * 4 * 32
-    gained = 8 * 4 * (64 * 4 * 4)  # 8 passes over what `a` makes of 4 datasets of 64 items
-    assert moved_bytes(small(), LAYOUT, option("gains", together=True)) == 60 * 484 + 40 * 4 * 32 + gained
+    assert moved_bytes(small(), LAYOUT, option("biases", together=True)) == 60 * (100 + 3 * 128) + 40 * 8 * 32
+    gained = 8 * (256 * 4 * 4)  # 8 passes over what `a` makes of 256 items
+    assert moved_bytes(small(), LAYOUT, option("gains", together=True)) == 60 * 484 + 40 * 8 * 32 + gained
     assert moved_bytes(small(), LAYOUT, option("gains")) == 60 * 484 + 40 * 4 * 64
 
 
@@ -163,8 +163,8 @@ def test_the_peak_holds_activations_of_all_datasets():
     fixed, emitted = 4 * (32 + 16), 4 * 64 * 4
     assert peak_bytes(wide, LAYOUT, option("dense")) == fixed + 16 * 100 + emitted + 4 * kept
     gains = option("gains", together=True)
-    forward = 16 * 484 + 4 * 4 * 32 + 4 * 0
-    backward = 20 * 484 + 2 * 4 * 4 * 32
+    forward = 16 * 484 + 4 * 8 * 32 + 4 * 0
+    backward = 20 * 484 + 2 * 4 * 8 * 32
     assert peak_bytes(small(), LAYOUT, gains) == fixed + max(forward + 4 * 64 * 4 * 4, backward)
 
 
@@ -173,7 +173,7 @@ def test_a_shared_pass_keeps_normalised_results_and_holds_two_more_for_a_while()
     found = [peak_bytes(program, LAYOUT, option("biases", parameters=0, rank=0, together=t)) for t in (True, False)]
     kept, normed = activation_bytes(program, 64), (1 + 2) * 64 * 4 * 4
     fixed = 4 * (32 + 16)
-    assert found[0] == fixed + 4 * 4 * 32 + 4 * (kept + normed)
+    assert found[0] == fixed + 4 * 8 * 32 + 4 * (kept + normed)
     assert found[1] == fixed + max(4 * 4 * 64 + 4 * kept, 2 * 4 * 4 * 64)
 
 

@@ -7,7 +7,16 @@ from typing import Any
 
 from hypergen_compiler.errors import Progress
 from hypergen_compiler.evidence.fairness.families import Family
-from hypergen_compiler.evidence.fairness.recipes import LITERAL, MAIN, NO_PENALTY, PARTS, RECIPES, Recipe
+from hypergen_compiler.evidence.fairness.recipes import (
+    CALIBRATED,
+    LITERAL,
+    MAIN,
+    NO_PENALTY,
+    PARTS,
+    RECIPES,
+    UNPENALISED_CALIBRATED,
+    Recipe,
+)
 from hypergen_compiler.evidence.fairness.values import Values
 from hypergen_compiler.evidence.kept import Kept
 
@@ -87,6 +96,7 @@ class Results:
     of_mixtures: Found
 
 
-QUICK = Effort(2, 300, 300, (PARTS, NO_PENALTY, MAIN), (MAIN,))
-FULL = Effort(4, 1000, 2000, RECIPES, (NO_PENALTY, LITERAL, MAIN))
-BRIEF = Effort(4, 800, 800, (NO_PENALTY, MAIN), (NO_PENALTY, MAIN), workers=1)  # of families but VAEs
+QUICK = Effort(2, 300, 300, (PARTS, NO_PENALTY, MAIN, CALIBRATED), (MAIN, CALIBRATED))
+LABELLED = (NO_PENALTY, MAIN, UNPENALISED_CALIBRATED, CALIBRATED)
+FULL = Effort(4, 1000, 2000, RECIPES, (LITERAL, *LABELLED))
+BRIEF = Effort(4, 800, 800, LABELLED, LABELLED, workers=1)  # of families but VAEs

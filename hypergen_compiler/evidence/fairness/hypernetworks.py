@@ -79,7 +79,10 @@ def emissions(
             labels = {"labels": train.labels, "clusters": None, "parts": single}[recipe.episodes]
             run = trained(package, (train.images,), labels, start=start, steps=steps, seed=seed)
             mixtures = torch.cat([problem.shares.unsqueeze(0), asked])
-            flats = [run.emit(train.images, weights=weights) for weights in train.weights(mixtures)]
+            if recipe.calibrated:
+                flats = [run.calibrated(train.images, labels=train.labels, shares=shares) for shares in mixtures]
+            else:
+                flats = [run.emit(train.images, weights=weights) for weights in train.weights(mixtures)]
             yield stacked([package.weights.to_state_dict(flat) for flat in flats])
 
 

@@ -21,7 +21,7 @@ from hypergen_compiler.evidence.fairness.effort import (
     Results,
 )
 from hypergen_compiler.evidence.fairness.plot import draw
-from hypergen_compiler.evidence.fairness.recipes import MAIN
+from hypergen_compiler.evidence.fairness.recipes import CALIBRATED, MAIN
 from hypergen_compiler.evidence.fairness.values import generated
 from hypergen_compiler.evidence.fairness.words import introduction, of_knob, of_mixtures, of_pair
 from hypergen_compiler.evidence.measures import Measured, deviation
@@ -51,8 +51,11 @@ def rows(found: Found, columns: Sequence[str]) -> list[tuple[str, dict[str, Meas
 
 
 def as_values(results: Results) -> dict[str, Any]:
-    """All of it for JSON: `knob` is that of the usual recipe, `by_seed` has every value that a mean was taken of."""
-    knob = dict(rows(results.of_pair, KNOB))[MAIN.name]
+    """All of it for JSON; `by_seed` has every value that a mean was taken of.
+
+    `knob` is that of the usual recipe, `calibrated_knob` of the same with calibrated weights.
+    """
+    knobs = dict(rows(results.of_pair, KNOB))
     tables = {
         "pair": (results.of_pair, PAIR),
         "knobs": (results.of_pair, KNOB),
@@ -68,17 +71,23 @@ def as_values(results: Results) -> dict[str, Any]:
         "steps": {"pair": results.steps, "mixtures": results.mixed_steps},
         "versions": {"hypergen": VERSION, "torch": torch.__version__, "python": platform.python_version()},
         "usual": results.usual,
-        "knob": {
-            "slope": knob["slope"].mean,
-            "slope_error": knob["slope"].error,
-            "mean_error": knob["mean error"].mean,
-            "mean_error_error": knob["mean error"].error,
-        },
+        "knob": knob(knobs[MAIN.name]),
+        "calibrated_knob": knob(knobs[CALIBRATED.name]),
         **{
             name: [{"method": method, **{key: value._asdict() for key, value in row.items()}} for method, row in found]
             for name, found in ((name, rows(*parts)) for name, parts in tables.items())
         },
         "by_seed": {"pair": results.of_pair, "mixtures": results.of_mixtures},
+    }
+
+
+def knob(values: dict[str, Measured]) -> dict[str, float]:
+    slope, error = values["slope"], values["mean error"]
+    return {
+        "slope": slope.mean,
+        "slope_error": slope.error,
+        "mean_error": error.mean,
+        "mean_error_error": error.error,
     }
 
 

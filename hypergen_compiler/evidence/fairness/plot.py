@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from hypergen_compiler.evidence.fairness.effort import LADDER, PLAIN, REAL, REQUESTED, Found
-from hypergen_compiler.evidence.fairness.recipes import MAIN, NO_PENALTY
+from hypergen_compiler.evidence.fairness.recipes import CALIBRATED, MAIN
 from hypergen_compiler.evidence.fairness.values import generated
 from hypergen_compiler.evidence.measures import deviation
 from hypergen_compiler.evidence.plots import figure
 
 __all__ = ["draw"]
 
-SHOWN = {REAL: "0.6", PLAIN: "tab:red", LADDER: "tab:orange", NO_PENALTY.name: "tab:cyan", MAIN.name: "tab:blue"}
+SHOWN = {REAL: "0.6", PLAIN: "tab:red", LADDER: "tab:orange", MAIN.name: "tab:cyan", CALIBRATED.name: "tab:blue"}
 
 
 def draw(path: Path, found: Found) -> None:

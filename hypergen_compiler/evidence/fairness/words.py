@@ -37,7 +37,9 @@ draws rows so that each class has the requested share, at the rate that was best
 of them that generates a share nearest the data's own, and `{HALF}` the one with as many rows of each class. `{TOLD}` is
 a model that takes the class as an input, `{TOLD_EVENLY}` the same trained on as many rows of each class.
 Hypernetworks are trained by the package's own trainer, with the head and the settings that packages come with:
-{{usual}}. Their last moving average is taken. No row and no seed is left out."""
+{{usual}}. Their last moving average is taken. Where weights are `calibrated`, as by
+`export --calibrate`, the package reads what its samples are, by the labelled training pictures alone, and asks for
+another mixture until they are as requested. No row and no seed is left out."""
 
 OF_PAIR = """
 Share is the part of 4,000 generated pictures that the classifier reads as the rare class, confident share that among

@@ -1,4 +1,4 @@
-"""What a run leaves: its checkpoint, log, pictures and samples, how far weights depend on the data, its best step."""
+"""What a run leaves: `checkpoint.py`, `log.py` and what is shown of a run, and the best of it by `validation.py`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hypergen_compiler.program import Program
 __all__ = ["checkpoint", "curves", "dependence", "is_validated", "log", "samples", "storage", "validation"]
 
 
-def storage(program: Program, layout: ParameterLayout, plan: Plan) -> str:
-    """How tensors are kept in files."""
-    return render("storage.py.j2", header=header(program))
-
-
 def checkpoint(program: Program, layout: ParameterLayout, plan: Plan) -> str:
     """How a run is kept on disk."""
     return render("checkpoint.py.j2", header=header(program), validated=is_validated(program))
+
+
+def storage(program: Program, layout: ParameterLayout, plan: Plan) -> str:
+    """How tensors are kept in files."""
+    return render("storage.py.j2", header=header(program))
 
 
 def log(program: Program, layout: ParameterLayout, plan: Plan) -> str:
@@ -33,6 +33,31 @@ def log(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         conditional=plan.head != "base",
         penalised=is_penalised(program, plan),
         validated=is_validated(program),
+    )
+
+
+def dependence(program: Program, layout: ParameterLayout, plan: Plan) -> str | None:
+    """What measures how far weights depend on the data, where they do at all."""
+    if plan.head == "base":
+        return None
+    sampled = is_penalised(program, plan)
+    if layout.gains:
+        depends = " and (offset < CONDITIONED or name in dict(GAINED))"
+    elif layout.conditioned < layout.trained:
+        depends = " and offset < CONDITIONED"
+    else:
+        depends = " and offset < EMITTED" if layout.trained < layout.size else ""
+    names = ["LAYOUT", *(["State"] if sampled else []), *(["unpack"] if sampled and not plan.together else [])]
+    names += [name for name in ("CONDITIONED", "EMITTED", "GAINED") if name in depends]
+    return render(
+        "dependence.py.j2",
+        model=prose(program.model),
+        header=header(program),
+        sampled=sampled,
+        together=plan.together,
+        kept=bool(sampled and batch_names(plan)[len(drawn(program.entry(program.sample), plan)) :]),
+        depends=Code(depends),
+        imports=Code(", ".join(sorted(names, key=lambda name: (not name.isupper(), name.islower(), name)))),
     )
 
 
@@ -61,31 +86,6 @@ def samples(program: Program, layout: ParameterLayout, plan: Plan) -> str | None
         access=drawn(sampler, plan)[0],
         picture=is_picture(program, plan),
         text=reads_text(plan),
-    )
-
-
-def dependence(program: Program, layout: ParameterLayout, plan: Plan) -> str | None:
-    """What measures how far weights depend on the data, where they do at all."""
-    if plan.head == "base":
-        return None
-    sampled = is_penalised(program, plan)
-    if layout.gains:
-        depends = " and (offset < CONDITIONED or name in dict(GAINED))"
-    elif layout.conditioned < layout.trained:
-        depends = " and offset < CONDITIONED"
-    else:
-        depends = " and offset < EMITTED" if layout.trained < layout.size else ""
-    names = ["LAYOUT", *(["State"] if sampled else []), *(["unpack"] if sampled and not plan.together else [])]
-    names += [name for name in ("CONDITIONED", "EMITTED", "GAINED") if name in depends]
-    return render(
-        "dependence.py.j2",
-        model=prose(program.model),
-        header=header(program),
-        sampled=sampled,
-        together=plan.together,
-        kept=bool(sampled and batch_names(plan)[len(drawn(program.entry(program.sample), plan)) :]),
-        depends=Code(depends),
-        imports=Code(", ".join(sorted(names, key=lambda name: (not name.isupper(), name.islower(), name)))),
     )
 
 

@@ -57,6 +57,7 @@ test-torch:
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
+	$(BIN)/ruff check --isolated --line-length 120 --select E501 generated  # what templates say, which no formatter wraps
 	$(BIN)/ruff format --check
 
 format: $(INSTALLED)

@@ -61,12 +61,14 @@ class MovingAverage:
 
     def __init__(self, hypernetwork: Hypernetwork, decay: float):
         self.hypernetwork = copy.deepcopy(hypernetwork, {id(buffer): buffer for buffer in hypernetwork.buffers()})
+        self.means, self.followed = list(self.hypernetwork.parameters()), list(hypernetwork.parameters())
         self.decay, self.steps = decay, 0
 
     @torch.no_grad()
-    def follow(self, hypernetwork: Hypernetwork) -> None:
+    def follow(self) -> None:
+        """Takes in the parameters as a step has left them."""
         decay = min(self.decay, self.steps / (10 + self.steps))
-        for mean, parameter in zip(self.hypernetwork.parameters(), hypernetwork.parameters()):
+        for mean, parameter in zip(self.means, self.followed):
             mean.lerp_(parameter, 1 - decay)
         self.steps += 1
 

@@ -26,8 +26,15 @@ from .weights import State
 
 
 def join(device: str) -> str:
-    """Joins the processes that torchrun started, where it did; returns the device that is this one's."""
+    """Joins the processes that torchrun started, where it did; returns the device that is this one's.
+
+    Ends the program where there is no such device.
+    """
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch raises any of them
+            raise SystemExit(f"--device {device}: {str(error).splitlines()[0]}") from error
         return device
     if torch.device(device).type == "cuda":
         device = f"cuda:{os.environ['LOCAL_RANK']}"
@@ -56,10 +63,12 @@ def rank() -> int:
 
 def share(dataset: Batch) -> tuple[Tensor, ...]:
     """The items of a dataset that are this process's, as many as any other's."""
-    inputs = as_inputs(dataset)
-    if inputs[0].shape[0] % count():
-        raise ValueError(f"a dataset of {inputs[0].shape[0]} items does not divide among {count()} processes")
-    return tuple(values.chunk(count())[rank()] for values in inputs)
+    inputs, processes = as_inputs(dataset), count()
+    if processes == 1:
+        return inputs
+    if inputs[0].shape[0] % processes:
+        raise ValueError(f"a dataset of {inputs[0].shape[0]} items does not divide among {processes} processes")
+    return tuple(values.chunk(processes)[rank()] for values in inputs)
 
 
 class Total(torch.autograd.Function):

@@ -9,6 +9,20 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
+# The least that each may be.
+LEAST = {
+    "steps": 1,
+    "batch": 1,
+    "episodes": 1,
+    "accumulate": 1,
+    "lr": 0,
+    "warmup": 0,
+    "strength": 0,
+    "penalty_every": 0,
+    "ema": 0,
+    "groups": 0,
+}
+
 
 class Settings(NamedTuple):
     """With the same settings and data, a CPU repeats a run bit for bit."""
@@ -26,6 +40,15 @@ class Settings(NamedTuple):
     bf16: bool = False  # autocast to bfloat16
     compile: bool = False  # what a step computes, by torch.compile
     penalty_every: int = 0  # steps; 0 for as often as lets one dataset in PENALISED_OF carry the penalty
+
+    def check(self) -> None:
+        """Ends the program where no run can be made of these."""
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if not value >= least:
+                raise SystemExit(f"--{name.replace('_', '-')} {value}: expected {least} or more")
+        if self.ema >= 1:
+            raise SystemExit(f"--ema {self.ema}: expected less than 1")
 
     def rate(self, step: int) -> float:
         """By what the learning rates are multiplied in a step."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from .storage import read_safetensors, write_safetensors, write_whole
 
 NAME = "checkpoint.safetensors"
+BEST = "best.safetensors"  # what had the lowest loss on data that was held out
 
 
 def leaves(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -25,18 +26,18 @@ def leaves(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]
             yield f"{above}{name}", value
 
 
-def write_checkpoint(folder: Path, content: dict[str, Any]) -> None:
+def write_checkpoint(folder: Path, content: dict[str, Any], name: str = NAME) -> None:
     """Nested dictionaries of tensors and of what JSON can hold. Until it is whole, the last one stays."""
     found = dict(leaves(content))
     tensors = {name: value for name, value in found.items() if isinstance(value, Tensor)}
     others = {name: value for name, value in found.items() if name not in tensors}
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / NAME, lambda path: write_safetensors(path, tensors, json.dumps(others)))
+    write_whole(folder / name, lambda path: write_safetensors(path, tensors, json.dumps(others)))
 
 
-def read_checkpoint(folder: Path) -> dict[str, Any] | None:
+def read_checkpoint(folder: Path, name: str = NAME) -> dict[str, Any] | None:
     """What `write_checkpoint` wrote, on the CPU, without dictionaries that were empty; None where there is no file."""
-    path = folder / NAME
+    path = folder / name
     if not path.exists():
         return None
     try:

@@ -21,6 +21,9 @@ def draw_curves(folder: Path) -> None:
     panels = [{name: (log["step"], log[name])} for name in log if name not in ("step", "seconds")]
     read = columns(folder / "dependence.csv")
     panels.append({name: (read["step"], read[name]) for name in ("real", "synthetic", "gap")})
+    if (folder / "validation.csv").exists():
+        held = columns(folder / "validation.csv")
+        panels.append({f"validation, {name}": (held["step"], held[name]) for name in held if name != "step"})
     figure = Figure(figsize=(8, 2.4 * len(panels)))
     for axes, panel in zip(figure.subplots(len(panels), 1, sharex=True), panels):
         for name, (steps, values) in panel.items():

@@ -38,6 +38,7 @@ class Learner:
     """All that a step changes: what `content` returns and `restore` takes decides how training goes on."""
 
     def __init__(self, data: Data, settings: Settings, device: str = "cpu", workers: int = 0, shard_head: bool = False):
+        settings.check()
         if settings.batch % count():
             raise SystemExit(
                 f"--batch {settings.batch} does not divide among {count()} processes: take a multiple of {count()}"
@@ -104,7 +105,7 @@ class Learner:
         self.optimizer.step()
         average_changes(self.state, before)
         if self.ema:
-            self.ema.follow(self.hypernetwork)
+            self.ema.follow()
         self.step += 1
         self.sums += torch.where(finite, logged, 0.0)
         return terms

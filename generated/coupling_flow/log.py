@@ -28,7 +28,7 @@ class Log:
     def __init__(self, folder: Path | None, steps: int, done: int = 0, seconds: float = 0.0, quiet: bool = False):
         self.folder, self.steps, self.quiet = folder, steps, quiet
         self.first, self.before, self.start = done, seconds, time.monotonic()
-        self.shown = ""
+        self.shown = self.held = ""
         self.begun: set[str] = set()  # files that have their columns
         self.said: set[str] = set()
         self.board = event_file(folder, done + 1) if folder else None
@@ -55,6 +55,11 @@ class Log:
             for what, value in values.items():
                 self.board.add_scalar(f"{name}/{what}", value, step)
 
+    def validated(self, step: int, losses: Mapping[str, float]) -> None:
+        """A row of validation.csv; the first of the losses is shown from then on."""
+        self.write(step, "validation", losses)
+        self.held = f"validation {next(iter(losses.values())):.4g}  "
+
     def progress(self, step: int, losses: Mapping[str, float] | None, seconds: float) -> None:
         """A row of log.csv where there are losses; rate and time left, with rows alone where stderr is no terminal."""
         if losses:
@@ -64,7 +69,7 @@ class Log:
         if not self.quiet and (terminal or losses):
             rate = (step - self.first) / max(time.monotonic() - self.start, 1e-9)
             left = time.strftime("%H:%M:%S", time.gmtime((self.steps - step) / rate))
-            text = f"step {step}/{self.steps}  {self.shown}{rate:.1f} steps/s  {left} left"
+            text = f"step {step}/{self.steps}  {self.shown}{self.held}{rate:.1f} steps/s  {left} left"
             sys.stderr.write(f"\r{text}\x1b[K" if terminal else f"{text}\n")
 
     def say(self, text: str) -> None:

@@ -70,7 +70,7 @@ class Calibrated(NamedTuple):
         """What was done, for a person: a line for each label."""
         found = zip(self.labels, self.wanted, self.before, self.asked, self.after, strict=True)
         return [
-            f"label {label}: {wanted:.3f} wanted, where samples had {before:.3f}; weights for {asked:.3f} draw {after:.3f}"
+            f"label {label}: {wanted:.3f} wanted, samples had {before:.3f}; weights for {asked:.3f} draw {after:.3f}"
             for label, wanted, before, asked, after in found
         ]
 
@@ -147,8 +147,8 @@ def fitted(features: Tensor, labels: Tensor) -> Reader:
 def evened(reader: Reader, features: Tensor) -> Reader:
     """The reader with its bias moved by EVEN of what it takes to read equal shares in `features`.
 
-    These are of samples for equal shares, which a hypernetwork meets best. Where a label has few items they tell as much
-    about where it ends as the items do.
+    These are of samples for equal shares, which a hypernetwork meets best. Where a label has few items they tell as
+    much about where it ends as the items do.
     """
     moved, rate = reader, 0.5 * (features @ reader.weight).std()
     for _ in range(200):

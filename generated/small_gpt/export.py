@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from .calibration import calibrate
-from .checkpoint import read_checkpoint
+from .checkpoint import BEST, read_checkpoint
 from .data import Data, read_data
 from .hypernetwork import Hypernetwork, as_inputs
 from .mixtures import row_weights, shares_to_weights, wanted_shares
@@ -52,9 +52,14 @@ def write(path: Path, tensors: dict[str, Tensor]) -> None:
         write_whole(path, lambda temporary: torch.save(tensors, temporary))
 
 
-def read_run(folder: Path | str, averaged: bool = False) -> tuple[Hypernetwork, State]:
-    """What a run has learned: the last step's parameters, or if `averaged` their moving average."""
-    content = read_checkpoint(Path(folder))
+def read_run(folder: Path | str, averaged: bool = False, best: bool = False) -> tuple[Hypernetwork, State]:
+    """What a run has learned: the last step's parameters, or if `averaged` their moving average.
+
+    If `best`, those of the two and of the step that had the lowest loss on the data that was held out.
+    """
+    content = read_checkpoint(Path(folder), BEST) if best else read_checkpoint(Path(folder))
+    if best and content is None:
+        raise SystemExit(f"{folder} has no {BEST}: train it with --validation DATA")
     if content is None:
         raise SystemExit(f"{folder} holds no checkpoint: name the folder that training wrote to")
     hypernetwork, state = Hypernetwork(), State()
@@ -76,7 +81,7 @@ def write_drawn(path: Path, flat: Tensor, state: State, count: int) -> None:
 
 def main() -> None:
     args = parsed()
-    hypernetwork, state = read_run(args.run, args.averaged)
+    hypernetwork, state = read_run(args.run, args.averaged, args.best)
     data = read_data(args.data)
     counted = row_weights(data, args.rows, args.mix, args.balance is not None)
     if args.calibrate and data.labels is not None:
@@ -108,8 +113,12 @@ def parsed() -> argparse.Namespace:
         "--mix", metavar="LABEL=SHARE,...", help="labels count as given; shares are divided by their sum"
     )
     parser.add_argument("--calibrate", action="store_true", help="ask until samples have these shares")
-    parser.add_argument(
+    parameters = parser.add_mutually_exclusive_group()
+    parameters.add_argument(
         "--averaged", action="store_true", help="by the moving average of the hypernetwork's parameters"
+    )
+    parameters.add_argument(
+        "--best", action="store_true", help="by those with the lowest loss on the data of --validation"
     )
     parser.add_argument("--samples", type=Path, metavar="FILE", help="draw samples too, to an .npz")
     parser.add_argument("--count", type=int, default=64, help="of samples, %(default)s")

@@ -21,7 +21,10 @@ from .training import Trainer
 def main() -> None:
     args = parsed()
     settings = Settings(**{name: getattr(args, name) for name in Settings._fields})
-    trainer = Trainer(read_data(args.data), settings, args.out, join(args.device), args.workers, args.shard_head)
+    held = read_data(args.validation) if args.validation else None
+    trainer = Trainer(
+        read_data(args.data), settings, args.out, join(args.device), args.workers, args.shard_head, validation=held
+    )
     try:
         trainer.run(args.checkpoint_every)
     except OSError as error:
@@ -30,6 +33,8 @@ def main() -> None:
         ) from error
     if rank() == 0:
         print(f"{args.out}: {trainer.step} steps in {trainer.seconds:.0f} s")
+        if trainer.validation and (best := trainer.validation.best):
+            print(f"{args.out}/best.safetensors: step {best['step']}, validation {best['loss']:.4g}")
     leave()
 
 
@@ -38,6 +43,9 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="tokens [n, 32]: .npz, .npy, .pt, .safetensors, .bin or module:function")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument(
+        "--validation", metavar="DATA", help="held out, to keep what has the lowest loss on it, as best.safetensors"
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="the settings.json of a run, to start from")
     parser.add_argument("--steps", type=int, help="default %(default)s")
     parser.add_argument("--batch", type=int, help="items per small dataset, %(default)s")
@@ -68,6 +76,8 @@ def parsed() -> argparse.Namespace:
     if args.config:
         parser.set_defaults(**read_settings(args.config)._asdict())
         args = parser.parse_args()
+    if args.checkpoint_every < 1:
+        parser.error(f"--checkpoint-every {args.checkpoint_every}: expected 1 or more")
     return args
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .checkpoint import read_checkpoint, write_checkpoint
+from .checkpoint import BEST, read_checkpoint, write_checkpoint
 from .curves import draw_curves
 from .data import Data
 from .dependence import dependence, warning
@@ -29,6 +29,7 @@ from .log import Log
 from .processes import rank
 from .samples import write_samples
 from .settings import Settings, write_settings
+from .validation import Validation
 
 __all__ = ["Settings", "Trainer"]
 
@@ -49,9 +50,11 @@ class Trainer(Learner):
         device: str = "cpu",
         workers: int = 0,
         shard_head: bool = False,
+        validation: Data | None = None,
     ):
         super().__init__(data, settings, device, workers, shard_head)
         self.data, self.out, self.seconds = data, None if out is None else Path(out), 0.0
+        self.validation = Validation(data, validation, settings) if validation else None
 
     def run(self, checkpoint_every: int = 200) -> None:
         """Trains to the end, from where the checkpoint in `out` is, if there is one."""
@@ -72,6 +75,8 @@ class Trainer(Learner):
             last = self.step == self.settings.steps
             if last or self.step % max(100, self.settings.steps // LOOKS) == 0:
                 self.look(log)
+            if self.validation and self.validation.is_due(self.step):
+                self.validate(self.validation, log)
             if last or self.step % checkpoint_every == 0:
                 self.save()
         self.show(lambda hypernetwork: emit_for(hypernetwork, self.data))
@@ -85,7 +90,11 @@ class Trainer(Learner):
             if content := read_checkpoint(self.out):
                 self.restore(content)
                 self.seconds = content["seconds"]
+                if self.validation:
+                    self.validation.best = read_checkpoint(self.out, BEST)
             else:
+                if rank() == 0:
+                    (self.out / BEST).unlink(missing_ok=True)  # of a run that is gone
                 self.save()
             if rank() == 0:
                 write_settings(self.out / "settings.json", self.settings)
@@ -112,6 +121,17 @@ class Trainer(Learner):
         self.save()
         log.say(f"{fault}; back to step {self.step}, and on at half the learning rate")
         return log
+
+    def validate(self, validation: Validation, log: Log) -> None:
+        """Logs the loss on the data that was held out, and keeps what has the lowest in `out`.
+
+        After an interruption the steps behind the checkpoint come again, with the same losses: the file then stays.
+        """
+        learned = {"loss": self.hypernetwork} | ({"averaged": self.averaged} if self.averaged else {})
+        before = validation.best
+        log.validated(self.step, validation.losses(self.step, learned, self.state))
+        if self.out and rank() == 0 and validation.best and validation.best is not before:
+            write_checkpoint(self.out, validation.best, BEST)
 
     def look(self, log: Log) -> None:
         """What a person should see from time to time."""

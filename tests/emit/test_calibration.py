@@ -95,7 +95,7 @@ def test_calibrated_weights_are_exported_and_what_was_done_is_said(run, export, 
     calibrated = export("--mix", "0=0.1,3=0.9", "--calibrate")
     assert any(not torch.equal(plain[name], calibrated[name]) for name in plain)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("label ")]
-    assert lines[0].startswith("label 0: 0.100 wanted, where samples had ") and len(lines) == 4
+    assert lines[0].startswith("label 0: 0.100 wanted, samples had ") and len(lines) == 4
     again = export("--mix", "0=1,3=9", "--calibrate")
     assert all(torch.equal(again[name], calibrated[name]) for name in again)
     export("--balance", "labels", "--calibrate")

@@ -43,7 +43,7 @@ def functional(call: Call) -> Form | None:
 
 
 def changes_nothing(tape: Tape, call: Call, written: frozenset[int]) -> bool:
-    """Whether a call gives its own argument again: multiplied by 1, in the same shape, in the same order.
+    """Whether a call gives its own argument again: multiplied by 1, in the same shape, in the same order, all of it.
 
     Memory in `written` is changed by some call of the tape.
     """
@@ -59,6 +59,13 @@ def changes_nothing(tape: Tape, call: Call, written: frozenset[int]) -> bool:
     short, others = call.name.removeprefix("Tensor.").strip("_"), call.args[1:]
     if short in ("mul", "div", "truediv", "pow"):
         return source.kind == "value" and len(others) == 1 and type(others[0]) in (int, float) and others[0] == 1
+    if short in ("add", "sub") and not (tape.dtypes[source].is_floating_point or tape.dtypes[source].is_complex):
+        return (
+            len(others) == 1 and type(others[0]) is int and others[0] == 0
+        )  # that of a float may change a zero's sign
+    if short == "getitem":
+        index = others[0] if isinstance(others[0], tuple) else others
+        return all(isinstance(part, slice) or part is Ellipsis for part in index)
     if short == "permute":
         order = others[0] if len(others) == 1 else others
         return list(order) == list(range(len(tape.shapes[source])))

@@ -82,7 +82,7 @@ def emit(program: Program, layout: ParameterLayout, plan: Plan, together: Togeth
         "model.py": model(program, layout, records, together),
     }
     if together:
-        texts["layers.py"] = layers(program, {call.function for call in together.calls.values()}, layout.gains > 0)
+        texts["layers.py"] = layers(program, texts["model.py"], layout.gains > 0)
     for files in TRAINING_FILES.values() if program.loss is not None else ():
         made = {path: text(program, layout, plan) for path, text in files.items()}
         texts |= {path: text for path, text in made.items() if text is not None}

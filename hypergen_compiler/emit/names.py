@@ -30,10 +30,16 @@ def identifier(name: str, fallback: str = "value") -> Code:
     return Code(cleaned)
 
 
+WORD_STARTS = re.compile(
+    r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z]{2})(?=[A-Z][a-z])"
+    r"|(?<=[0-9])(?=(?!D)[A-Z]{2,}(?:[A-Z][a-z]|$))"  # GPT2|MLP, but no dimensions
+)
+
+
 def snake(name: str) -> Code:
     """A class name to a function name: `ResBlock` to `res_block`, `UNet2DModel` to `unet_2d_model`."""
     name = re.sub(r"2d|2D", "2d", name)
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z]{2})(?=[A-Z][a-z])", "_", name)
+    words = WORD_STARTS.sub("_", name)
     return identifier(identifier(words, "function").lower(), "function")
 
 

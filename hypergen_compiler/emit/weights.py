@@ -37,7 +37,7 @@ def weights(program: Program, layout: ParameterLayout, records: dict[str, Record
         gains=layout.gains,
         gained_rows=Code("\n".join(gained_rows(layout))),
         step=Code(str(64 // layout.dtype.itemsize)),
-        tied=Code(tied_text(layout)),
+        tied=tied_text(layout),
         dtype=literal(layout.dtype),
         state=Code(state_text(program, state, names)),
         constants=Code("yes") if any(needs_file(value) for value in program.constants.values()) else None,
@@ -48,6 +48,7 @@ def weights(program: Program, layout: ParameterLayout, records: dict[str, Record
     )
 
 
-def tied_text(layout: ParameterLayout) -> str:
-    pairs = [(alias, slot.name) for slot in layout.slots for alias in slot.aliases]
-    return "{" + ", ".join(f"{literal(alias)}: {literal(name)}" for alias, name in pairs) + "}"
+def tied_text(layout: ParameterLayout) -> Code | None:
+    """The further names of parameters, each with the first, where there are any."""
+    pairs = [f"{literal(alias)}: {literal(slot.name)}" for slot in layout.slots for alias in slot.aliases]
+    return Code(f"{{{', '.join(pairs)}}}") if pairs else None

@@ -188,6 +188,15 @@ def test_what_changes_nothing_is_left_out_where_it_never_does():
     assert "* 1" not in body and "/ 1" not in body and "reshape" not in body and "permute" not in body
 
 
+def test_nor_is_all_of_a_tensor_or_a_whole_number_and_none():
+    def function(self, x):
+        places = torch.arange(x.shape[1]) + 0
+        return self.linear(x)[:, 0:, ...] + places + (x.exp() + 0)
+
+    (line,) = printed(function)
+    assert "0:" not in line and "arange(4) + torch" not in line and line.count("+ 0") == 1  # of floats, for -0.0
+
+
 def test_a_product_by_one_that_is_written_to_stays():
     def function(self, x):
         h = self.linear(x)

@@ -110,6 +110,10 @@ def test_tied_frozen_and_emitted_parameters(text):
     assert (found["EMITTED"], found["SIZE"]) == (64, 80)
 
 
+def test_what_no_parameter_shares_is_not_told_of():
+    assert "TIED" not in emitted_weights(captured(nn.Linear(4, 4), torch.rand(3, 4)))
+
+
 def test_buffers_are_small_literals_or_in_the_file(text):
     assert 'self.register_buffer("norm_running_var", torch.ones((4,)))' in text
     assert 'self.register_buffer("mask", torch.tensor([True, False, True, True]))' in text

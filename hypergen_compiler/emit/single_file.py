@@ -19,8 +19,8 @@ __all__ = ["single_file"]
 
 ORDER = tuple(
     "weights layers model hypernetwork objective processes chains storage pictures sources items data groups loader "
-    "episodes checkpoint mixtures batch_norm samples export settings optimizer faults dependence validation learner "
-    "log curves training train".split()
+    "episodes checkpoint mixtures calibration batch_norm samples export settings optimizer faults dependence "
+    "validation learner log curves training train".split()
 )
 COMMANDS = ("train", "export")
 KEPT = ("weights", "layers")  # modules whose names stay: they are read as attributes too

@@ -7,7 +7,6 @@ __all__ = ["reason"]
 TESTED = "has a test since"
 NAME = "a value gets a name that reads less well"
 SENTINEL = "any other text would do"
-FORM = "the same program in other words"
 SHOWN = "a text that `tests/printed` shows: it met the quickest tests alone"
 
 REASONS: tuple[tuple[str, str, str], ...] = (
@@ -25,13 +24,21 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ("emit/outputs.py", "TAKEN", TESTED),
     ("emit/batches.py", "'.shape[0]'", TESTED),
     ("emit/model.py", "'n'", TESTED),
+    ("emit/numbers.py", "'n // 2'", TESTED),
+    ("checker/running.py", "parameter.trained", TESTED),
+    ("checker/running.py", "200 -> 201", "how much of a message is shown"),
+    ("checker/texts.py", "'ascii'", "Python knows the encoding by that name too"),
+    ("emit/numbers.py", "step < 0", "no progression has a step of 0"),
+    ("emit/signatures.py", "', '", SHOWN),
+    ("emit/signatures.py", "", "shapes in a docstring"),
+    ("emit/locals.py", "2 -> 3", NAME),
+    ("emit/wishes.py", "return 'part'", NAME),
     ("emit/long_lines.py", "", NAME),
     ("emit/origins.py", "", NAME),
     ("emit/parameter_names.py", "", NAME),
     ("emit/flow.py", "loop.start + loop.period", NAME),
     ("emit/single_file.py", "'the one module'", SENTINEL),
     ("emit/layers.py", "", SHOWN),
-    ("emit/signatures.py", "', '", SHOWN),
     ("emit/header.py", "", SHOWN),
     ("emit/package_tests.py", "'factors'", SHOWN),
     ("emit/layout_rows.py", "", SHOWN),

@@ -38,10 +38,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ("emit/parameter_names.py", "", NAME),
     ("emit/flow.py", "loop.start + loop.period", NAME),
     ("emit/single_file.py", "'the one module'", SENTINEL),
-    ("emit/layers.py", "", SHOWN),
     ("emit/header.py", "", SHOWN),
-    ("emit/package_tests.py", "'factors'", SHOWN),
-    ("emit/layout_rows.py", "", SHOWN),
 )
 
 

@@ -56,9 +56,10 @@ def hypernetwork(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         loss=identifier(program.loss),
         fixed_values=has_fixed_values(loss),
         parts=[
-            {"name": name, "tables": tables(part, name), "lines": projected(part, name, value)}
+            {"name": name, "tables": tables(part, name), "lines": projected(part, name, value, alone=len(names) == 1)}
             for part, name, value in zip(plan.encoder, names, tensors, strict=True)
         ],
+        projections=Code(f"{len(names)}, ") if len(names) > 1 else None,
         read=Code(", ".join(f"{name}_read" for name in names)),
         signature=Code(", ".join(f"{name}: Tensor" for name in names)),
         pooled=any(part.kind == "image" and max(part.shape[1:]) > LARGEST_SIDE for part in plan.encoder),
@@ -170,22 +171,23 @@ def tables(part: FeatureEncoder, name: Code) -> list[dict[str, Code | int]]:
     return [{"name": Code(f"{name}_{end}"), "rows": part.rows} for end in ends]
 
 
-def projected(part: FeatureEncoder, name: Code, value: Input) -> list[Code]:
-    """The statements that make an input's projections, [n, FEATURES]."""
+def projected(part: FeatureEncoder, name: Code, value: Input, alone: bool) -> list[Code]:
+    """The statements that make an input's projections, [n, FEATURES], and return them if it is the only input."""
     if part.kind == "moments":
         return []
+    into = "return" if alone else f"{name}_read ="
     if part.kind in ("image", "vector"):
         single = name if value.dtype == torch.float32 else Code(f"{name}.float()")
         if part.kind == "image" and max(part.shape[1:]) > LARGEST_SIDE:
             sides = ", ".join(str(min(size, LARGEST_SIDE)) for size in part.shape[1:])
             single = Code(f"F.adaptive_avg_pool2d({single}, ({sides}))")
-        return [Code(f"{name}_read = {single}.reshape({name}.shape[0], -1) @ self.{name}_directions")]
+        return [Code(f"{into} {single}.reshape({name}.shape[0], -1) @ self.{name}_directions")]
     flat = f"{name}.flatten(1)" if len(part.shape) > 1 else name
     known = f"{name}_known"
     lines = [Code(f"{known} = {flat}.clamp(0, {part.rows - 1})  # data may hold what the example did not")]
     if value.vocabulary:
         lines, known = [], flat
     if part.kind == "label":
-        return [*lines, Code(f"{name}_read = self.{name}_directions[{known}]")]
+        return [*lines, Code(f"{into} self.{name}_directions[{known}]")]
     pairs = f"{name}_pairs = self.{name}_first[{known}] + self.{name}_second[{known}.roll(-1, 1)]"
-    return [*lines, Code(pairs), Code(f"{name}_read = torch.tanh({name}_pairs).mean(1)")]
+    return [*lines, Code(pairs), Code(f"{into} torch.tanh({name}_pairs).mean(1)")]

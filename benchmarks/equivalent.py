@@ -11,6 +11,11 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     (f"{CHECKER}/repeats.py", f"{ROUNDED.format('<=')} -> {ROUNDED.format('<')}"): (
         "no two floats of a progression differ by exactly 1e-14 of themselves"
     ),
+    (
+        f"{CHECKER}/functions.py",
+        "True -> False in for j, (leaf, recorded) in enumerate(zip(item.leaves, other.leaves, strict=True)",
+    ): "items whose leaves differ in number are no longer there: same_item has told them apart",
+    (f"{EMIT}/export.py", "return False -> return None"): "any() reads it",
     **{
         (f"{EMIT}/formulas.py", f"0 -> 1 in {statement}"): "stands for no formula: what counts begins at 2"
         for statement in (

@@ -2,18 +2,20 @@
 
 A sample of all mutants of the modules in `GROUPS`, the same for the same seed. The tests in `TESTS` are collected once
 and run once under a trace; then each mutant is put into a fork of this process, and meets those that run its statement,
-the quickest first, for `MOST` seconds or until one fails. Mutants that are no mistakes are listed in equivalent.py.
+the quickest first, for `MOST` seconds or until one fails, and then those in `EVERY_WORD`. Mutants that are no mistakes
+are listed in equivalent.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import pickle
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +28,7 @@ from benchmarks import mutants
 from benchmarks.equivalent import EQUIVALENT
 from benchmarks.forks import FAILED, PROCESSES, forked
 from benchmarks.mutants import Mutant
-from benchmarks.reached import Ran, Recorder, quickest
+from benchmarks.reached import Line, Ran, Recorder, quickest
 from benchmarks.swapped import Mutated, forget_results, swap_function
 
 __all__ = ["GROUPS", "TESTS", "Tried", "sample"]
@@ -38,12 +40,17 @@ TESTS = (
     "tests/layout/test_layout.py",
     *(f"tests/plan/test_{name}.py" for name in "alternatives costs gains plan".split()),
     *(f"tests/checker/test_{name}.py" for name in "functions report stages".split()),
-    *(f"tests/emit/test_{name}.py" for name in "choices formulas literals names numbers text weights".split()),
+    *(f"tests/emit/test_{name}.py" for name in "choices formulas literals model names numbers".split()),
+    *(f"tests/emit/test_{name}.py" for name in "reading records text weights".split()),
+    "tests/fold",
+    "tests/fuzz/test_found.py",
     "tests/printed",
     "tests/examples/test_generated.py::test_a_committed_package_is_what_this_process_writes",
 )
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
-MOST = 20  # seconds of tests, under the trace, that a mutant meets
+EVERY_WORD = "tests/printed/"  # what looks at all that is printed
+MOST = 20  # seconds of other tests, under the trace, that a mutant meets
+LONGEST = 120  # seconds, behind which a mutant counts as noticed: it does not come to an end
 ALL_PASS = 0
 
 
@@ -88,7 +95,7 @@ class Trials:
         items = {item.nodeid: item for item in session.items}
         tests = recorded(session)
         jobs = [partial(tried, one, items, tests) for one in self.chosen]
-        for one, code in zip(self.chosen, forked(jobs), strict=True):
+        for one, code in zip(self.chosen, forked(jobs, LONGEST), strict=True):
             self.found.append(replace(one, noticed=code != ALL_PASS))
             print(f"{'noticed' if code else 'MISSED '} {one.module}:{one.mutant.line}: {one.mutant.what}", flush=True)
         return True
@@ -100,7 +107,7 @@ def recorded(session: pytest.Session) -> dict[str, Ran]:
     with tempfile.TemporaryDirectory() as folder:
 
         def record(part: int) -> int:
-            recorder = Recorder(files)
+            recorder = Recorder(files, partial(forget_results, PACKAGE))
             session.config.pluginmanager.register(recorder)
             code = run(session.items[part::PROCESSES])
             (Path(folder) / str(part)).write_bytes(pickle.dumps(recorder.tests))
@@ -115,8 +122,15 @@ def recorded(session: pytest.Session) -> dict[str, Ran]:
 def tried(one: Tried, items: dict[str, pytest.Item], tests: dict[str, Ran]) -> int:
     if not one.mutant.function:
         return imported(one, tests)
-    names = quickest(tests, {(one.module, line) for line in one.mutant.statement}, MOST)
+    names = met(tests, {(one.module, line) for line in one.mutant.statement})
     return swapped(one, [items[name] for name in names])
+
+
+def met(tests: Mapping[str, Ran], lines: Collection[Line]) -> list[str]:
+    """The tests that run any of the lines: the quickest ones, and behind them all that look at every word."""
+    chosen = quickest(tests, lines, MOST)
+    words = {name: test for name, test in tests.items() if name.startswith(EVERY_WORD) and name not in chosen}
+    return chosen + quickest(words, lines, math.inf)
 
 
 def run(items: list[pytest.Item]) -> int:
@@ -138,7 +152,7 @@ def swapped(one: Tried, items: list[pytest.Item]) -> int:
 
 def imported(one: Tried, tests: dict[str, Ran]) -> int:
     """Runs tests where a module is imported as a mutant."""
-    names = quickest(tests, {line for test in tests.values() for line in test.lines if line[0] == one.module}, MOST)
+    names = met(tests, {line for test in tests.values() for line in test.lines if line[0] == one.module})
     sys.meta_path.insert(0, Mutated(module_name(one.module), ROOT / one.module, one.mutant.text))
     for name in [name for name, module in sys.modules.items() if is_own(module)]:  # tests hold what they imported
         del sys.modules[name]

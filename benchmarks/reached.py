@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Recorder", "Ran", "quickest"]
+__all__ = ["Line", "Recorder", "Ran", "quickest"]
 
 Line = tuple[str, int]  # a file's name, and a line
 
@@ -54,15 +54,19 @@ def traced(files: Mapping[str, str]) -> Iterator[Ran]:
 
 
 class Recorder:
-    """A plugin of pytest; `tests` are what each test runs of some files, which are given with their names."""
+    """A plugin of pytest; `tests` are what each test runs of some files, which are given with their names.
 
-    def __init__(self, files: Mapping[str, str]):
-        self.files = files
+    `forget` is called before each, so that none is spared what another has made.
+    """
+
+    def __init__(self, files: Mapping[str, str], forget: Callable[[], None]):
+        self.files, self.forget = files, forget
         self.tests: dict[str, Ran] = {}
         self.shared: dict[Any, Ran] = defaultdict(Ran)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self.forget()
         with traced(self.files) as found:
             yield
         definitions = item._fixtureinfo.name2fixturedefs

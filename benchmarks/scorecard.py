@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.scorecard_page import Result, page
+from benchmarks.survivors import reason
 
 __all__ = ["LINES", "Line", "measured", "passed"]
 
@@ -63,9 +64,9 @@ def noticed(output: str) -> str:
 
 
 def missed(output: str) -> list[str]:
-    """The mistakes that no test noticed."""
+    """The mistakes that no test noticed, and why."""
     found = re.findall(r"^MISSED +(\S+?):(\d+): (.*)$", output, re.MULTILINE)
-    return [f"{module}:{line} `{what}`" for module, line, what in found]
+    return [f"{module}:{line} `{what}`: {reason(module, what)}" for module, line, what in found]
 
 
 LINES = (

@@ -41,6 +41,15 @@ FOUND = """
 - Damaged manifests, and a pyproject.toml that is no UTF-8, ended in tracebacks.
 - With torch 2.14, models with an `autograd.Function` could not be recorded.
 - An entry point called `layers` hid the module of that name: it is refused by name now.
+- Complex, sparse, quantized and expanded tensors, models on the meta device, modules that are parts of their own parts
+  and models whose copying fails in an unusual way ended in tracebacks. Each is refused with a code, or compiled.
+- A hook on a parameter's gradient was left out in silence; all hooks on gradients are refused now.
+- A seed that an entry point set before anything else, or in the end, was seen by verification alone; it is refused at
+  its line, as are numbers of a generator that the model holds.
+- A model that does not repeat itself was reported as a bug of HyperGen.
+- A parameter that is registered as a buffer too was taken for one that nobody reads, and its package for a wrong one.
+- A parameter without elements, or one at the very end of a part of the buffer, was taken for a mistake of the layout.
+- A model that sets torch's default type or switches gradients off left that to whatever ran next.
 """
 
 MISSED = """

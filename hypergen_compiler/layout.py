@@ -106,13 +106,14 @@ def lay_out(
     """Places every parameter on a 64-byte boundary: trained ones first, of these those in `kept` after the others; a
     critic's last; else in the model's order. `gains` are the dimensions of matrices that have gains, by their names.
 
-    Raises HG302 for a model without trained parameters and HG301 for a parameter of another type than the others.
+    Raises HG302 for a model without trained parameters and HG301 for a parameter that is complex or of another type
+    than the others.
     """
     trained = [parameter for parameter in program.parameters if parameter.trained]
-    if not trained:
+    if not any(parameter.value.numel() for parameter in trained):
         raise HyperGenError(
             "HG302",
-            f"{program.model} has no parameter that an entry point reads and that requires a gradient",
+            f"{program.model} has no parameter with elements that an entry point reads and that requires a gradient",
             remedy="Give an entry point that uses the parameters, or unfreeze them with `requires_grad_(True)`.",
         )
     dtype = trained[0].value.dtype
@@ -141,6 +142,12 @@ def group(parameter: Parameter, kept: Collection[str]) -> int:
 
 
 def check_type(parameter: Parameter, dtype: torch.dtype) -> None:
+    if parameter.value.is_complex():
+        raise HyperGenError(
+            "HG301",
+            f"parameter {parameter.name!r} is complex, and the buffer holds real numbers",
+            remedy="Keep it as a real parameter of pairs, and read it by `torch.view_as_complex`.",
+        )
     if parameter.value.dtype != dtype:
         raise HyperGenError(
             "HG301",

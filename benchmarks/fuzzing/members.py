@@ -81,6 +81,7 @@ def parameter(w: Writer) -> None:
             (f"nn.Parameter(torch.randn({last}, {last}))", "torch.einsum('...i,ji->...j', {0}, {p})", value.shape),
             (f"nn.Parameter(torch.randn(2, {last}))", "{0} * {p}[0] + {p}[1]", value.shape),
             (f"nn.Parameter(torch.randn({last}), requires_grad=False)", "{0} + {p}", value.shape),
+            (f"nn.Parameter(torch.randperm({last}), requires_grad=False)", "{0}[..., {p}]", value.shape),
             (
                 f"nn.ParameterList([nn.Parameter(torch.randn({last})) for _ in range(3)])",
                 "{0} + sum(p.sin() for p in {p})",

@@ -84,7 +84,7 @@ def check_loss(entry: Entry) -> None:
     if not isinstance(output, torch.fx.Node) or not output.meta["dtype"].is_floating_point or not one_number(entry):
         raise HyperGenError(
             "HG207",
-            f"{entry.name} returns {shapes(entry)}, not a scalar or one number per item",
+            f"{entry.name} returns {returned(entry)}, not a scalar or one number per item",
             where=entry.origin,
             remedy="Return the mean loss, or a tensor [n] of losses.",
         )
@@ -129,6 +129,14 @@ def check_samples(entry: Entry, loss: Entry) -> None:
 
 def shapes(entry: Entry) -> str:
     return ", ".join(show(shape) for shape in entry.shapes) or "no tensor"
+
+
+def returned(entry: Entry) -> str:
+    """What a loss returns, where that is none."""
+    if entry.shapes and not isinstance(entry.output, torch.fx.Node):
+        return f"a {type(entry.output).__name__} of {shapes(entry)}"
+    integers = entry.shapes and not entry.output.meta["dtype"].is_floating_point
+    return f"{shapes(entry)} of {entry.output.meta['dtype']}" if integers else shapes(entry)
 
 
 def show(shape: tuple[Dimension, ...]) -> str:

@@ -62,13 +62,14 @@ def check_repeated(held: Held, recorder: Recorder, point: EntryPoint, again: Cal
     others, do not.
     """
     tape, model = recorder.tape, held.model
-    writes = {name: first_write(tape, recorder.seen.refs.get(id(p))) for name, p in model.named_parameters()}
+    refs = {name: recorder.seen.refs.get(id(parameter)) for name, parameter in model.named_parameters()}
+    writes = {name: first_write(tape, ref) for name, ref in refs.items()}
     written = {name: call for name, call in writes.items() if call is not None}
     counted = [name for name, value in plain_numbers(model).items() if held.numbers.get(name) != value]
     if not written and not counted:
         return
     calls = again().calls
-    direct = [name for name, call in written.items() if call.args[:1] == (Ref("parameter", name),)]  # not its `.data`
+    direct = [name for name, call in written.items() if call.args[:1] == (refs[name],)]  # not its `.data`
     for name in direct or changed_by_calls(model, list(written), again):
         remedy = "Weights come from the hypernetwork: make it a buffer, or leave it as it is."
         raise refusal(point, f"changes the parameter {name} in place", remedy, written[name].where)

@@ -16,20 +16,27 @@ import torch
 from torch import nn
 
 from hypergen_compiler.capture.frames import TORCH
-from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.capture.tape import same_values
 from hypergen_compiler.where import in_standard_library
 
-__all__ = ["clear_caches", "fresh_copy", "outside_randomness_refused", "restored", "seeded"]
+__all__ = ["RUN_SEED", "clear_caches", "fresh_copy", "put_back", "restored", "seeded"]
 
 SEED = 0
+RUN_SEED = 72_101  # one that no model is likely to set itself, so that it is seen when one does
 
 
 def fresh_copy(model: nn.Module) -> nn.Module:
     """A copy whose caches and state are those of the model now; the model itself where it cannot be copied."""
     try:
         return copy.deepcopy(model)
-    except (RuntimeError, TypeError, ValueError, NotImplementedError, AttributeError):
+    except Exception:  # whatever a class raises that does not let itself be copied
         return model
+
+
+def put_back(tensor: torch.Tensor, value: torch.Tensor) -> None:
+    """Writes into a tensor what it held before, unless it holds it still: one that `expand` made takes no writes."""
+    if not same_values(tensor.detach(), value):
+        tensor.copy_(value)
 
 
 @contextmanager
@@ -48,26 +55,6 @@ def seeded(seed: int = SEED) -> Iterator[None]:
 
 
 @contextmanager
-def outside_randomness_refused(entry: str, where: str | None) -> Iterator[None]:
-    """Raises HG209 when numpy's or Python's generator moved: its numbers would be frozen into the program."""
-    before = outside_state()
-    yield
-    for library, one, other in zip(("numpy", "Python's random module"), before, outside_state(), strict=True):
-        if one != other:
-            raise HyperGenError(
-                "HG209",
-                f"{entry} draws random numbers from {library}",
-                where=where,
-                remedy="Draw them with torch, or pass them as an input of the entry point.",
-            )
-
-
-def outside_state() -> tuple[Any, Any]:
-    kind, keys, *rest = np.random.get_state()
-    return (kind, keys.tobytes(), *rest), random.getstate()
-
-
-@contextmanager
 def restored(model: nn.Module) -> Iterator[None]:
     """Puts parameters, buffers and training flags back, values and identities."""
     modes = {module: module.training for module in model.modules()}
@@ -80,7 +67,7 @@ def restored(model: nn.Module) -> Iterator[None]:
             module._buffers.update(table)
         with torch.no_grad():
             for tensor, value in tensors_before:
-                tensor.copy_(value)
+                put_back(tensor, value)
         for module, mode in modes.items():
             module.training = mode
 

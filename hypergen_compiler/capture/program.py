@@ -20,6 +20,7 @@ from hypergen_compiler.capture.inputs import describe_inputs, find_vocabularies
 from hypergen_compiler.capture.modes import merge_modes
 from hypergen_compiler.capture.record import batch_sizes, record_mode
 from hypergen_compiler.capture.registered import CRITIC, buffers, modules, parameters
+from hypergen_compiler.capture.state import check_registered
 from hypergen_compiler.capture.tape import Tape, fill, same_values
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning
 from hypergen_compiler.program import Choice, Dimension, Entry, Extent, Input, Program
@@ -45,6 +46,7 @@ def capture(
 
     Raises HG2xx for what cannot be recorded, each with the line of the user's code that is at fault.
     """
+    check_registered(model)
     sizes = batch_sizes(model)
     constants: dict[str, torch.Tensor] = {}
     frozen: dict[str, None] = {}

@@ -13,7 +13,8 @@ from hypergen_compiler.capture.fake import faking, needs_faking
 from hypergen_compiler.capture.leftovers import Held, check_leftovers, check_repeated
 from hypergen_compiler.capture.merge import merge_batches, merge_outputs, merge_sizes
 from hypergen_compiler.capture.outputs import describe
-from hypergen_compiler.capture.prepare import clear_caches, fresh_copy, outside_randomness_refused, restored, seeded
+from hypergen_compiler.capture.prepare import RUN_SEED, clear_caches, fresh_copy, restored, seeded
+from hypergen_compiler.capture.randomness import check_randomness, outside_state
 from hypergen_compiler.capture.rebound import keep_written_constants, rebind
 from hypergen_compiler.capture.recorder import Recorder, run
 from hypergen_compiler.capture.tape import Ref, Tape, tensors
@@ -23,7 +24,6 @@ from hypergen_compiler.where import blame
 __all__ = ["batch_sizes", "record_mode", "tensor_names"]
 
 CANDIDATE_SIZES = (11, 5, 14, 7, 13, 17, 19, 23, 29, 31, 37)
-RUN_SEED = 72_101  # one that no model is likely to set itself, so that it is seen when one does
 
 
 def batch_sizes(model: nn.Module) -> tuple[int, ...]:
@@ -108,16 +108,11 @@ def record_on(
     model.train(training)
     before, held = tensor_names(model), Held(model)
     recorder = Recorder(model, tensors(inputs), scopes=scopes, fake=fake)
-    with seeded(RUN_SEED), outside_randomness_refused(point.name, point.origin):
+    with seeded(RUN_SEED):
+        start = outside_state(model)
         output = run(recorder, point.call, model, inputs)
+        check_randomness(model, point, inputs, recorder, start)
     tape = recorder.tape
-    if tape.reseeded:
-        raise HyperGenError(
-            "HG209",
-            f"{point.name} sets torch's random generator, or moves it outside of recorded calls",
-            where=tape.reseeded,
-            remedy="Seed the generator before calling the entry point.",
-        )
     check_leftovers(held, recorder, point)
     if scopes and not fake:
         check_repeated(held, recorder, point, lambda: record_on(model, point, sizes, training, scopes=False))

@@ -22,7 +22,7 @@ from hypergen_compiler.capture.settled import Settled
 from hypergen_compiler.capture.sources import Sources
 from hypergen_compiler.capture.steps import current_iteration, shortened
 from hypergen_compiler.capture.tape import Call, Escape, Ref, Tape, fill, references, tensors
-from hypergen_compiler.capture.unseen import refuse_unseen
+from hypergen_compiler.capture.unseen import kept_surroundings, refuse_unseen, surroundings
 from hypergen_compiler.capture.writes import Before
 
 __all__ = ["Recorder", "qualified_name"]
@@ -77,8 +77,8 @@ class Recorder(TorchFunctionMode):
         self.sources = Sources(self.tape)
         self.settled = Settled()
         self.places = Places(module, self.seen, outermost=run.__code__) if scopes else None
-        self.generator: torch.Tensor | None = None
-        self.autocast = torch.is_autocast_enabled("cpu")
+        self.generator = torch.get_rng_state()
+        self.outside = surroundings()
         self.seen.see_module(module)
         for number, tensor in enumerate(inputs):
             self.seen.see(tensor, Ref("input", number))
@@ -102,7 +102,7 @@ class Recorder(TorchFunctionMode):
         used = tensors((args, kwargs))
         if name in OF_ARRAYS and not used and isinstance(args[0] if args else None, np.ndarray):
             return function(*args, **kwargs)  # a constant, like what torch.from_numpy gives
-        refuse_unseen(name, used, where, autocast=self.autocast)
+        refuse_unseen(name, used, where, self.outside)
         target = args[0] if args else kwargs.get("tensor")  # as functions of nn.init are called
         if short in OVERWRITING and isinstance(target, torch.Tensor) and id(target) not in self.seen.refs:
             self.see_empty(target, where, frame)
@@ -125,13 +125,16 @@ class Recorder(TorchFunctionMode):
         """What a call gives; notes whether it, or anything since the last one, moved the random generator."""
         if self.fake:
             return make()
+        self.tape.reseeded = self.tape.reseeded or self.is_reseeded()
         state = torch.get_rng_state()
-        if self.generator is not None and not torch.equal(state, self.generator):
-            self.tape.reseeded = self.tape.reseeded or call.where or "?"
         output = make()
         self.generator = torch.get_rng_state()
         call.random = not torch.equal(state, self.generator)
         return output
+
+    def is_reseeded(self) -> bool:
+        """Whether torch's generator is another than the last recorded call, or the beginning, has left."""
+        return not self.fake and not torch.equal(torch.get_rng_state(), self.generator)
 
     def see_empty(self, tensor: torch.Tensor, where: str | None, frame: FrameType) -> None:
         """A tensor that `torch.Tensor(n, 4)` made, which is no recorded call, and that is about to be filled."""
@@ -169,8 +172,8 @@ class Recorder(TorchFunctionMode):
 
 def run(recorder: Recorder, call: Callable[..., Any], module: nn.Module, inputs: tuple[Any, ...]) -> Any:
     """Runs an entry point under the recorder."""
-    before = sys.getprofile()
-    with whole_autograd_functions(), shortened(), recorder:
+    before, recorder.generator = sys.getprofile(), torch.get_rng_state()
+    with whole_autograd_functions(), shortened(), kept_surroundings(), recorder:
         if recorder.places is not None:
             sys.setprofile(recorder.places.profile)
         try:

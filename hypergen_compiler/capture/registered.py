@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.fx
 from torch import nn
 
+from hypergen_compiler.capture.state import named_state, named_weights
 from hypergen_compiler.errors import HyperGenWarning
 from hypergen_compiler.program import Buffer, Entry, Module, Parameter
 
@@ -19,9 +20,9 @@ CRITIC = "critic"  # the submodule that a critic's loss trains
 
 def parameters(model: nn.Module, entries: Sequence[Entry], critic: str | None) -> tuple[Parameter, ...]:
     read = {node.target for entry in entries for graph in entry.graphs for node in graph.nodes if is_parameter(node)}
-    aliases = alias_table(model.named_parameters(remove_duplicate=False))
+    aliases = alias_table(named_weights(model, every_name=True))
     found = []
-    for name, value in model.named_parameters():
+    for name, value in named_weights(model).items():
         trained = name in read and value.requires_grad
         beside = trained and critic is not None and name.startswith(f"{CRITIC}.")
         others = tuple(alias for alias in aliases[id(value)] if alias != name)
@@ -34,17 +35,17 @@ def parameters(model: nn.Module, entries: Sequence[Entry], critic: str | None) -
 
 
 def buffers(model: nn.Module) -> tuple[Buffer, ...]:
-    aliases = alias_table(model.named_buffers(remove_duplicate=False))
+    aliases = alias_table(named_state(model, every_name=True))
     kept = set(model.state_dict())
     return tuple(
         Buffer(name, value.detach().clone(), tuple(a for a in aliases[id(value)] if a != name), name in kept)
-        for name, value in model.named_buffers()
+        for name, value in named_state(model).items()
     )
 
 
-def alias_table(named: Iterable[tuple[str, torch.Tensor]]) -> dict[int, list[str]]:
+def alias_table(named: Mapping[str, torch.Tensor]) -> dict[int, list[str]]:
     table: dict[int, list[str]] = {}
-    for name, tensor in named:
+    for name, tensor in named.items():
         table.setdefault(id(tensor), []).append(name)
     return table
 

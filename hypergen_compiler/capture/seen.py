@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from hypergen_compiler.capture.state import named_state, named_weights, unprintable
 from hypergen_compiler.capture.tape import Ref, Tape
+from hypergen_compiler.errors import HyperGenError
 
 __all__ = ["Seen"]
 
@@ -26,9 +28,9 @@ class Seen:
         self.arrays: dict[int, torch.Tensor] = {}
 
     def see_module(self, module: nn.Module) -> None:
-        for name, parameter in module.named_parameters():
-            self.see(parameter, Ref("parameter", name))
-        for name, buffer in module.named_buffers():
+        for name, weight in named_weights(module).items():
+            self.see(weight, Ref("parameter", name))
+        for name, buffer in named_state(module).items():
             self.see(buffer, Ref("buffer", name))
 
     def see(self, tensor: torch.Tensor, ref: Ref) -> Ref:
@@ -50,6 +52,9 @@ class Seen:
         return value
 
     def constant(self, tensor: torch.Tensor, where: str | None) -> Ref:
+        if problem := unprintable(tensor):
+            remedy = "Keep it dense, and convert it where it is used."
+            raise HyperGenError("HG402", f"a tensor {problem}", where=where, remedy=remedy)
         ref = Ref("constant", len(self.tape.constants))
         known = {storage for other, storage in self.tape.storages.items() if other.kind != "constant"}
         if self.memory_of(tensor) in known:

@@ -103,7 +103,7 @@ class Tape:
     """One run: `shapes`, `dtypes` and `storages` describe every `Ref`, `out` is the returned structure.
 
     `constants` are tensors that no recorded call made; those among `aliases` share memory with one that did, and so
-    change with it. `reseeded` is where the random generator was moved by something else than a recorded call.
+    change with it. `reseeded` tells whether something else than a recorded call moved the random generator.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -118,7 +118,7 @@ class Tape:
     escapes: list[Escape] = field(default_factory=list)
     root: Scope = field(default_factory=Scope)
     constant_ids: set[int] = field(default_factory=set)
-    reseeded: str | None = None
+    reseeded: bool = False
     aliases: set[Ref] = field(default_factory=set)
     free_size: int | None = None
 

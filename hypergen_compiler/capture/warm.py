@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from hypergen_compiler.capture.entry import EntryPoint
+from hypergen_compiler.capture.entry import EntryPoint, place
 from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.prepare import fresh_copy, seeded
 from hypergen_compiler.capture.recorder import Recorder, run
@@ -42,7 +42,7 @@ def warmed(model: nn.Module, points: Sequence[EntryPoint]) -> nn.Module:
                 remedy="Call the model on a batch before compiling it.",
             )
         return model
-    copy.train()
+    set_training(copy)
     decides = any([first_call(copy, point) for point in points])
     known, made = all_tensors(model), all_tensors(copy)
     if decides and not any([first_call(copy, point) for point in points]):
@@ -52,14 +52,29 @@ def warmed(model: nn.Module, points: Sequence[EntryPoint]) -> nn.Module:
             HyperGenWarning,
             stacklevel=2,
         )
-        return copy.train(model.training)
+        copy.train(model.training)
+        return copy
     if known.keys() == made.keys() and not any(map(is_lazy, known.values())):
         return model
     with torch.no_grad():
         for name in known.keys() & made.keys():
             if not is_lazy(known[name]):
                 made[name].copy_(known[name])
-    return copy.train(model.training)
+    copy.train(model.training)
+    return copy
+
+
+def set_training(model: nn.Module) -> None:
+    """Raises HG202 for a model that does not let its mode be set."""
+    try:
+        model.train()
+    except Exception as error:
+        raise HyperGenError(
+            "HG202",
+            f"{type(model).__name__} fails in train(): {type(error).__name__}: {error}",
+            where=place(type(model)),
+            remedy="Every module must take train() and eval(); one that holds itself, by way of its parts, does not.",
+        ) from error
 
 
 def first_call(model: nn.Module, point: EntryPoint) -> bool:

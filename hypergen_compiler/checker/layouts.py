@@ -40,17 +40,17 @@ def check_parts(layout: ParameterLayout) -> Iterator[Violation]:
         parts = f"{layout.conditioned}, {layout.trained}, {critic}, {layout.size}"
         yield Violation(f"the buffer's parts end at {parts}, which is no order")
     for slot in layout.slots:
-        if slot.trained and slot.conditioned != is_before(slot, layout.conditioned):
+        if slot.trained and not is_on_its_side(slot, layout.conditioned, slot.conditioned):
             yield Violation(f"{slot.name!r} is in the wrong part: conditioned ones end at {layout.conditioned}")
-        if slot.trained != is_before(slot, layout.trained):
+        if not is_on_its_side(slot, layout.trained, slot.trained):
             yield Violation(f"{slot.name!r} is in the wrong part: trained ones end at {layout.trained}")
         if slot.gain is not None and not 0 <= slot.gain < len(slot.shape):
             yield Violation(f"{slot.name!r} has gains along dimension {slot.gain}, and {len(slot.shape)} dimensions")
 
 
-def is_before(slot: Slot, end: int) -> bool:
-    """Whether a slot begins in the part before `end`; an empty one at its very end belongs to it too."""
-    return slot.offset < end or (slot.offset == end and slot.size == 0 and slot.trained)
+def is_on_its_side(slot: Slot, end: int, is_before: bool) -> bool:
+    """Whether a slot begins in the part before `end`, or behind it; an empty one at the very end does both."""
+    return (slot.offset < end) == is_before or (slot.offset == end and slot.size == 0)
 
 
 def check_parameters(program: Program, layout: ParameterLayout) -> Iterator[Violation]:

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.fake import needs_faking
-from hypergen_compiler.capture.prepare import seeded
-from hypergen_compiler.capture.record import RUN_SEED, batch_sizes
+from hypergen_compiler.capture.prepare import RUN_SEED, seeded
+from hypergen_compiler.capture.record import batch_sizes
 from hypergen_compiler.capture.steps import shortened
-from hypergen_compiler.capture.tape import fill, tensors
+from hypergen_compiler.capture.tape import fill, same_values, tensors
 from hypergen_compiler.checker.violations import Violation
 from hypergen_compiler.program import Affine, Choice, Curve, Entry, Extent, Half, Program, project
 
@@ -172,9 +172,7 @@ def unrecorded(run: Run, before: dict[str, Tensor], entry: Entry) -> Iterator[Vi
     nodes = {node.target: node for node in run.results if node.op == "get_attr"}
     written = frozenset().union(*(node.meta.get("writes", frozenset()) for node in run.results))
     for name, node in nodes.items():
-        if node.meta["storage"] not in written and not torch.equal(
-            torch.nan_to_num(run.values[name]), torch.nan_to_num(before[name])
-        ):
+        if node.meta["storage"] not in written and not same_values(run.values[name].detach(), before[name]):
             yield Violation(f"{entry.name} changes {name!r}, and no call is recorded as writing into it", entry.origin)
 
 

@@ -22,6 +22,7 @@ from hypergen_compiler.emit.text import Code, prose, render
 from hypergen_compiler.emit.train import faults, learner, optimizer, settings, train, training
 from hypergen_compiler.emit.trees import all_records
 from hypergen_compiler.emit.weights import weights
+from hypergen_compiler.errors import HyperGenError
 from hypergen_compiler.layout import ParameterLayout
 from hypergen_compiler.plan import Plan
 from hypergen_compiler.plan.together import Together
@@ -109,6 +110,12 @@ def emitted_lines(
 def stored_tensors(program: Program, layout: ParameterLayout) -> bytes:
     """The model's own weights in the flat buffer, and the buffers and constants that are too large to write out."""
     values = {parameter.name: parameter.value for parameter in program.parameters}
+    if absent := next((name for name, value in values.items() if value.is_meta), None):
+        raise HyperGenError(
+            "HG402",
+            f"parameter {absent!r} is on the meta device and has no values",
+            remedy="Give the model values, as its constructor does on a CPU; `hypergen plan` needs none.",
+        )
     flat = torch.zeros(layout.size, dtype=layout.dtype)
     for slot in layout.slots:
         flat[slot.offset : slot.offset + slot.size] = values[slot.name].flatten()

@@ -16,7 +16,8 @@ SEED = 20240131
 class Check:
     """One comparison: `what` of `entry` in `mode` at `batch` with `weights`.
 
-    It is an output, gradients, state, run, start, inputs, random, or together, the pass that several datasets share.
+    It is an output, gradients, state, run, start, inputs, random, repeat, where the model does not do the same again,
+    or together, the pass that several datasets share.
     """
 
     entry: str
@@ -54,14 +55,24 @@ class Verification:
         return tuple(check for check in self.checks if not check.ok)
 
     def require(self) -> None:
-        """Raises HG602 if an entry point failed to run and HG601 if one does not agree with the model."""
+        """Raises HG602 if an entry point failed to run and HG601 if one does not agree with the model.
+
+        Raises HG204 if the model does not agree with itself.
+        """
         if self.ok:
             return
+        if unsteady := next((check for check in self.failures if check.what == "repeat"), None):
+            raise HyperGenError(
+                "HG204",
+                f"{unsteady.place}: {unsteady.detail}",
+                remedy="Keep what changes from call to call in a buffer, as a tensor; draw random numbers with torch.",
+            )
         first = next((check for check in self.failures if check.what == "run"), self.failures[0])
         others = f" ({len(self.failures) - 1} more checks failed)" if len(self.failures) > 1 else ""
         raise HyperGenError(
             "HG602" if first.what == "run" else "HG601",
             f"{first.what} of {first.place}: {first.detail}{others}",
-            remedy="If the package was edited, undo or correct the edit. If it was not, please report this as a bug of "
+            remedy="If the package was edited, undo or correct the edit. If the model decides by the batch's size or "
+            "keeps weights or results between calls, write it without. Otherwise please report this as a bug of "
             "HyperGen, with the model.",
         )

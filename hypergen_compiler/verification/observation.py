@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from hypergen_compiler.capture.prepare import seeded
+from hypergen_compiler.capture.prepare import put_back, seeded
+from hypergen_compiler.capture.state import named_state, named_weights
 from hypergen_compiler.capture.steps import shortened
 from hypergen_compiler.verification.worker import describe, gradients_of, observe, weighted_sum
 
@@ -52,16 +53,18 @@ def preserved_buffers(model: nn.Module) -> Iterator[None]:
     finally:
         with torch.no_grad():
             for module, name, buffer, value in kept:
-                module._buffers[name] = buffer if buffer is None or value is None else buffer.copy_(value)
+                module._buffers[name] = buffer
+                if buffer is not None and value is not None:
+                    put_back(buffer, value)
 
 
 def parameters_of(model: nn.Module) -> dict[str, Tensor]:
-    """Every parameter by name, a tied one under each of its names."""
-    return dict(model.named_parameters(remove_duplicate=False))
+    """Every weight by name, a tied one under each of its names."""
+    return named_weights(model, every_name=True)
 
 
 def buffers_of(model: nn.Module) -> dict[str, Tensor]:
-    return {name: buffer.detach().clone() for name, buffer in model.named_buffers(remove_duplicate=False)}
+    return {name: value.detach().clone() for name, value in named_state(model, every_name=True).items()}
 
 
 def perturb(model: nn.Module, points: Sequence[EntryPoint], seed: int) -> None:

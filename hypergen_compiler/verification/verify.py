@@ -6,25 +6,22 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
 from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.prepare import seeded
-from hypergen_compiler.verification.compare import Comparison, compare_gradients, compare_outputs, compare_states
+from hypergen_compiler.verification.calls import compare_calls
+from hypergen_compiler.verification.compare import compare_gradients, compare_outputs, compare_states
 from hypergen_compiler.verification.findings import BATCHES, SEED, Check, Verification
 from hypergen_compiler.verification.observation import (
     buffers_of,
-    observe_model,
     parameters_of,
     perturb,
     preserved,
-    preserved_buffers,
 )
 from hypergen_compiler.verification.process import VerificationProcess, WorkerFailure
-from hypergen_compiler.verification.reference import observe_exactly
 from hypergen_compiler.verification.together import DATASETS
 
 if TYPE_CHECKING:
@@ -101,52 +98,6 @@ def compare_all(
     return checks
 
 
-def compare_calls(
-    worker: VerificationProcess,
-    model: nn.Module,
-    point: EntryPoint,
-    weights: str,
-    training: bool,
-    batches: Sequence[int],
-    notes: list[str],
-) -> Iterator[Check]:
-    """The checks of one entry point in one mode; a failure of the model itself becomes a note, or a check if it always
-    fails, since then nothing was compared."""
-    mode = "training" if training else "evaluation"
-    failures: list[str] = []
-    before = buffers_of(model)
-    for n in batches:
-        with seeded():
-            inputs = point.example(n)
-        worker.run(point.name, copies(inputs), training, SEED + n)
-        try:
-            with preserved_buffers(model):
-                expected: dict[str, Any] | Exception = observe_model(model, point, copies(inputs), training, SEED + n)
-        except Exception as error:
-            expected = error
-        try:
-            actual: dict[str, Any] | WorkerFailure = worker.answer()
-        except WorkerFailure as failure:
-            actual = failure
-        if isinstance(expected, Exception):
-            first_line = (str(expected).splitlines() or [""])[0]
-            failures.append(f"at a batch of {n} the model itself fails: {type(expected).__name__}: {first_line}")
-        elif isinstance(actual, WorkerFailure):
-            yield Check(point.name, mode, n, weights, "run", False, False, str(actual))
-        else:
-            found = compare(expected, actual, before)
-            if not all(comparison.ok for comparison in found.values()):
-                with preserved_buffers(model):
-                    reference = observe_exactly(model, point, copies(inputs), training, SEED + n)
-                found = compare(expected, actual, before, reference or {})
-            for what, (ok, exact, detail) in found.items():
-                yield Check(point.name, mode, n, weights, what, ok, exact, detail)
-    if len(failures) == len(batches):
-        yield Check(point.name, mode, batches[-1], weights, "run", False, False, f"not compared: {failures[-1]}")
-    elif weights == "own":
-        notes += [f"{point.name}, {mode} mode: {failure}" for failure in failures]
-
-
 def compare_together(worker: VerificationProcess, point: EntryPoint) -> Iterator[Check]:
     """The checks of the pass that several datasets share; none where the package has no such pass."""
     n = DATASETS * TOGETHER
@@ -168,27 +119,6 @@ def compare_together(worker: VerificationProcess, point: EntryPoint) -> Iterator
             yield Check(point.name, "training", n, "perturbed", "together", ok, True, f"{what}: {detail}")
 
 
-def compare(
-    expected: dict[str, Any], actual: dict[str, Any], before: dict[str, Tensor], reference: dict[str, Any] | None = None
-) -> dict[str, Comparison]:
-    """Gradients only where the model has some: a sampler without gradient may be emitted with one.
-
-    What became of the inputs, and how far torch's generator moved, is told only where it differs.
-    """
-    exact = reference or {}
-    found = {"output": compare_outputs(expected["output"], actual["output"], exact.get("output"))}
-    if expected["gradients"] is not None and found["output"].ok:
-        found["gradients"] = compare_gradients(expected["gradients"], actual["gradients"], exact.get("gradients"))
-    if expected["state"]:
-        found["state"] = compare_states(expected["state"], actual["state"], before, exact.get("state"))
-    inputs = compare_outputs(expected["inputs"], actual["inputs"])
-    if not inputs.ok:
-        found["inputs"] = inputs
-    if not torch.equal(expected["generator"], actual["generator"]):
-        found["random"] = Comparison(False, False, "other random numbers are drawn than by the model")
-    return found
-
-
 def compare_start(worker: VerificationProcess, model: nn.Module) -> Check:
     """Whether the package, given nothing, starts from the model's weights and buffers."""
     wanted = {"parameters": parameters_of(model), "buffers": buffers_of(model)}
@@ -206,11 +136,3 @@ def compare_start(worker: VerificationProcess, model: nn.Module) -> Check:
         return Check("initial_weights", "any", 0, "own", "run", False, False, str(failure))
     detail = f"not the model's: {', '.join(different[:5])}" if different else "equal bit for bit"
     return Check("initial_weights", "any", 0, "own", "start", not different, not different, detail)
-
-
-def copies(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The inputs of one call, which may write to them."""
-    return tuple(
-        item.detach().clone().requires_grad_(item.requires_grad) if isinstance(item, torch.Tensor) else item
-        for item in inputs
-    )

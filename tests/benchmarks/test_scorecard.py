@@ -12,6 +12,7 @@ import pytest
 from benchmarks import scorecard
 from benchmarks.forks import forked
 from benchmarks.mutants import count, mutant
+from benchmarks.mutation import met
 from benchmarks.reached import Ran, quickest
 from benchmarks.scorecard import Line, fuzzed, missed, noticed, passed
 from benchmarks.swapped import Mutated, forget_results, swap_function
@@ -38,7 +39,8 @@ def test_programs_are_counted():
 def test_mistakes_are_counted():
     output = "noticed a.py:3: x\nMISSED  b.py:12: < -> <=\nplan: 1 of 2 noticed\nlayout: 2 of 2 noticed\n"
     assert noticed(output) == "3 of 4 noticed (75%): plan 1 of 2; layout 2 of 2" and noticed("") == ""
-    assert missed(output) == ["b.py:12 `< -> <=`"]
+    assert missed(output) == ["b.py:12 `< -> <=`: not looked into further"]
+    assert missed("MISSED  x/emit/single_file.py:37: 'the one module' -> y\n")[0].endswith(": any other text would do")
 
 
 def test_a_mutant_meets_the_tests_that_run_its_lines_the_quickest_first():
@@ -50,6 +52,16 @@ def test_a_mutant_meets_the_tests_that_run_its_lines_the_quickest_first():
     }
     assert quickest(tests, {("a.py", 2)}, 6.5) == ["quick", "slow"]
     assert quickest(tests, {("a.py", 1)}, 0.5) == ["slow"] and quickest(tests, {("a.py", 7)}, 9) == []
+
+
+def test_every_mutant_meets_all_texts_that_are_kept():
+    tests = {
+        "tests/printed/test_printed.py::words": Ran(50.0, {("a.py", 2)}),
+        "long": Ran(19.0, {("a.py", 2)}),
+        "longer": Ran(25.0, {("a.py", 2)}),
+        "tests/printed/test_printed.py::others": Ran(1.0, {("b.py", 2)}),
+    }
+    assert met(tests, {("a.py", 2)}) == ["long", "tests/printed/test_printed.py::words"]
 
 
 def test_forks_answer_in_order():

@@ -86,14 +86,6 @@ def an_object(self, x):
     return torch.distributions.Normal(self.linear(x), 1.0)
 
 
-def numpy_random(self, x):
-    return self.linear(x) * float(np.random.rand())
-
-
-def python_random(self, x):
-    return self.linear(x) + torch.full((4,), random.random())
-
-
 @pytest.mark.parametrize(
     ("code", "function", "marked"),
     [
@@ -107,8 +99,6 @@ def python_random(self, x):
         ("HG205", decision_from_weights, True),
         ("HG206", from_numpy, False),
         ("HG206", an_object, False),
-        ("HG209", numpy_random, False),
-        ("HG209", python_random, False),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )

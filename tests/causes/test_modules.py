@@ -98,6 +98,20 @@ class Frozen(nn.Module):
         return (self.l(x) - target) * self.fixed + self.features(x) * self.counts
 
 
+class WholeNumbers(nn.Module):
+    """Parameters that have no gradient, one of them under two names; in some libraries a permutation is one."""
+
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(4, 4)
+        self.order = nn.Parameter(torch.randperm(4), requires_grad=False)
+        self.kept = nn.Parameter(torch.tensor([True, False, True, True]), requires_grad=False)
+        self.again = self.order
+
+    def forward(self, x):
+        return (self.l(x)[:, self.order] * self.kept)[:, self.again]
+
+
 class Hidden(nn.Module):
     """Modules that are empty, or hold nothing but others."""
 
@@ -235,6 +249,7 @@ class Functional(nn.Module):
         Lists,
         Scalars,
         Frozen,
+        WholeNumbers,
         Hidden,
         lambda: Normalized(parametrizations.weight_norm),
         lambda: Normalized(parametrizations.spectral_norm),

@@ -125,6 +125,54 @@ def test_a_number_that_is_a_parameter_may_differ(net):
     assert net.found() == [] and net.function.model.body[i].leaves[j].value == 2.0
 
 
+def test_a_parameter_is_one_number_in_every_region(net):
+    (places,) = net.function.parameters
+    body = net.function.model.body
+    other = next((i, j) for i, item in enumerate(body) for j, leaf in enumerate(item.leaves)
+                 if isinstance(leaf, Const) and (i, j) not in places)  # fmt: skip
+    for added, wrong in ((places[0], 0), (other, len(net.calls()))):
+        net.function.parameters[:] = [(*places, added)]
+        assert len([what for what in net.found() if "takes one number where the region has several" in what]) == wrong
+
+
+class Shortcut(nn.Module):
+    """A block that may have a layer beside its own."""
+
+    def __init__(self, has_other):
+        super().__init__()
+        self.fc, self.other = nn.Linear(4, 4), nn.Linear(4, 4) if has_other else None
+
+    def forward(self, x):
+        y = self.fc(x).relu()
+        return y + (x if self.other is None else self.other(x))
+
+
+class Shortcuts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = Shortcut(True), Shortcut(False)
+
+    def forward(self, x):
+        return self.second(self.first(x).tanh())
+
+
+def test_a_function_tells_whether_what_is_optional_runs():
+    program = captured(Shortcuts(), lambda n: (torch.randn(n, 4),))
+    records = all_records(program)
+    folded = fold(program, records)
+    function = next(f for f in folded.functions if f.options)
+
+    def found():
+        return [violation.what for violation in check_functions(program, folded, records)]
+
+    assert found() == []
+    (option,) = function.options
+    wrong = "forward does not tell whether torch.nn.functional.linear runs"
+    for fields, times in (((), 2), ((("w", "fc"),), 1)):
+        function.options[:] = [dataclasses.replace(option, fields=fields)]
+        assert found().count(wrong) == times
+
+
 def test_a_size_that_explains_a_number(net):
     place = next(i for i, item in enumerate(net.function.model.body) if item.node.meta["name"] == "Tensor.div"), 1
     for power, wrong in ((1, 0), (2, 11), (0.5, 11)):
@@ -194,6 +242,7 @@ def test_what_is_gathered_may_be_read_later_and_nothing_else(net):
     loop.gathered.clear()
     (found,) = check_later(net.region, loop)
     assert found.what == "something behind a loop reads what an earlier iteration made"
+    assert found.what in net.loop_violations(loop)
 
 
 @pytest.mark.parametrize("parts", [lambda plan: plan[1:], lambda plan: plan[:-1], lambda plan: [*plan, plan[-1]]])

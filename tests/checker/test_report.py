@@ -21,7 +21,7 @@ class Net(nn.Module):
     def forward(self, x):
         self.count += 1
         if self.training:
-            return torch.randn_like(x)
+            return torch.randn_like(x) + self.count.uniform_().sum()
         left, right = (self.fc(x) * torch.tensor([1.0, 2.0, 3.0])).split([1, 2], dim=-1)
         return F.layer_norm(right, (2,), eps=0.25) + left, self.gain
 
@@ -38,7 +38,10 @@ entry forward
   %x: [Affine(slope=1, offset=0), 3] torch.float32 = placeholder x
   %add_, writes = Tensor.add_('%count', '1')
   %randn_like: [Affine(slope=1, offset=0), 3] torch.float32, random = torch.randn_like('%x',)
-  return %randn_like
+  %uniform_, writes, random = Tensor.uniform_('%count',)
+  %sum_1: [] torch.float32 = Tensor.sum('%count',)
+  %add: [Affine(slope=1, offset=0), 3] torch.float32 = Tensor.add('%randn_like', '%sum_1')
+  return %add
 
 entry forward, in evaluation
   %gain: [3] torch.float32 = get_attr gain

@@ -173,6 +173,26 @@ def test_a_call_that_fails(net):
     one(net.run(), "cannot be run", "TypeError")
 
 
+def test_a_call_that_gives_no_tensor(net):
+    last = [node for node in net.program.entry("sample").graph.nodes if node.op == "call_function"][-1]
+    last.target = lambda *given, **named: 3
+    assert net.run() == [f"{last.name} of sample is no tensor"]
+
+
+def test_a_violation_names_the_users_line(net):
+    relu = net.node("torch.nn.functional.relu")
+    wanted = relu.meta["where"]
+    assert wanted.startswith("test_stages.py:")
+    relu.meta["writes"] = frozenset({-1})
+    assert [found.where for found in check_graphs(net.program)] == [wanted]
+    relu.meta["writes"], relu.meta["dtype"] = frozenset(), torch.float64
+    assert {found.where for found in check_runs(net.program, net.model, net.points)} == {wanted}
+    member = net.function("forward").members[1]
+    item = next(item for item in member.body if any(isinstance(leaf, Const) for leaf in item.leaves))
+    item.leaves[:] = [Const(0.25) if isinstance(leaf, Const) else leaf for leaf in item.leaves]
+    assert item.node.meta["where"] in {found.where for found in check_functions(net.program, net.folded, net.records)}
+
+
 def test_a_call_that_was_folded_away(net):
     net.function("forward").model.body.pop()
     assert any("were recorded" in what or "another length" in what for what in net.functions())
@@ -257,8 +277,8 @@ def test_parts_of_the_buffer_that_are_wrong(net, change):
     ("change", "word"),
     [
         ({"head": "huge"}, "the head is 'huge'"),
-        ({"penalty": "huge"}, "the penalty"),
-        ({"space": "huge"}, "the space"),
+        ({"penalty": "huge"}, "the penalty is 'huge'"),
+        ({"space": "huge"}, "the space is 'huge'"),
         ({"rank": 0}, "the embedding has 0"),
         ({"bytes": 5}, "are said to take 5 bytes"),
         ({"parameters": 16, "bytes": 256}, "the layout makes it"),

@@ -14,6 +14,7 @@ from hypergen_compiler.emit.numbers import number_expression
     [
         (math.sqrt(8), "math.sqrt(8)"),
         (1 / math.sqrt(12), "1 / math.sqrt(12)"),
+        (1 / math.sqrt(2), "1 / math.sqrt(2)"),
         (8**-0.5, "8**-0.5"),
         (math.log(10000), "math.log(10000)"),
         (math.log(10000) / 7, "math.log(10000) / 7"),

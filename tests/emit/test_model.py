@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
+
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -214,3 +217,30 @@ def test_frozen_decisions_are_listed_in_the_docstring():
     head = text.partition("import")[0]
     assert "What was decided while recording" in head
     assert "- forward takes a decision from the weights at test_model.py:" in head
+
+
+class Returning(nn.Module):
+    """An entry point that returns a record of some class."""
+
+    def __init__(self, kind: type):
+        super().__init__()
+        self.block, self.kind = Block(4), kind
+
+    def forward(self, x):
+        return self.kind(self.block(x), x)
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("Output", "Output"),
+        ("State", "State_2"),
+        ("Block", "Block_2"),
+        ("BlockState", "BlockState_2"),
+        ("forward", "forward_2"),
+    ],
+)
+def test_a_returned_record_has_a_name_of_its_own(name, printed):
+    kind = dataclasses.make_dataclass(name, ["value", "given"])
+    text = emitted_model(captured(Returning(kind), lambda n: torch.randn(n, 4)))
+    assert f"class {printed}(NamedTuple):" in text and f"    return {printed}(" in text

@@ -88,6 +88,7 @@ def test_identifiers(text, name):
         ("Conv1D", "conv_1d"),
         ("log_prob", "log_prob"),
         ("Print", "print_"),
+        ("", "function"),
     ],
 )
 def test_function_names(text, name):

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from hypergen_compiler.capture.program import describe_module
+from hypergen_compiler.capture.registered import describe_module
 from hypergen_compiler.emit.record_builder import build_records
 from hypergen_compiler.emit.records import one_of, reach
 from hypergen_compiler.program import Module, Program

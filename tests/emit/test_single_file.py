@@ -12,7 +12,10 @@ import torch
 from typer.testing import CliRunner
 
 from hypergen_compiler import cli
+from hypergen_compiler.emit.files import MODEL as MODEL_FILES
+from hypergen_compiler.emit.files import TRAINING_FILES
 from hypergen_compiler.emit.global_names import with_globals_renamed
+from hypergen_compiler.emit.single_file import ORDER
 from hypergen_compiler.examples.catalogue import BUNDLED
 from hypergen_compiler.verification.verify import verify_package
 
@@ -54,6 +57,12 @@ class Net(nn.Module):
     def pack(self, x):
         return self.layer(x)
 """
+
+
+def test_every_file_of_a_package_has_its_place():
+    """One that has none would be left out of the module."""
+    files = {*MODEL_FILES, *(path for paths in TRAINING_FILES.values() for path in paths)}
+    assert sorted(f"{name}.py" for name in ORDER) == sorted(files)
 
 
 @pytest.fixture

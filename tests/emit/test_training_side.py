@@ -105,6 +105,8 @@ def check_export(case: str, data, run_folder, folder, tmp_path) -> None:
     for suffix in (".safetensors", ".pt"):
         done = run(case, "export", run_folder, data, "--out", tmp_path / f"weights{suffix}", cwd=folder)
         assert done.returncode == 0, done.stderr
+    weights = sum(parameter.numel() for parameter in CASES[case][0]().parameters())  # tied ones once
+    assert done.stdout == f"{tmp_path / 'weights.pt'}: {weights:,} weights\n"
     state_dict = torch.load(tmp_path / "weights.pt", weights_only=True)
     safetensors = pytest.importorskip("safetensors.torch")
     loaded = safetensors.load_file(tmp_path / "weights.safetensors")

@@ -94,7 +94,7 @@ CASES = [
          ("--entry", "odd")),
     Case("HG207", body("def loss(self, x):  # HERE\n    return self.layer(x)"), "mean"),
     Case("HG208", body("def loss(self, x):  # HERE\n    return self.layer(x).mean().detach()"), "detach"),
-    Case("HG209", body("def loss(self, x):  # HERE\n    return self.layer(x).mean() * np.random.rand()"), "torch"),
+    Case("HG209", body("def loss(self, x):\n    return self.layer(x).mean() * np.random.rand()  # HERE"), "torch"),
     Case("HG210", LOSS + "\n" + body("def draw(self, n):  # HERE\n    return self.layer(torch.randn(n, 4))[:, :2]"),
          "shape", ("--sample", "draw")),
     Case(

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hypergen_compiler.errors import HyperGenError
@@ -81,7 +81,7 @@ def test_a_parameter_of_another_type_is_refused():
     assert "'half'" in caught.value.what
 
 
-@pytest.mark.parametrize("parameters", [(), (parameter("a", 3, trained=False),)])
+@pytest.mark.parametrize("parameters", [(), (parameter("a", 3, trained=False),), (parameter("a", 0, 3),)])
 def test_a_model_with_nothing_to_train_is_refused(parameters):
     with pytest.raises(HyperGenError) as caught:
         lay_out(program(*parameters))
@@ -93,6 +93,7 @@ def test_slots_never_overlap_and_values_survive_the_way_there_and_back(rows, kep
     parameters = [
         Parameter(f"p{k}", k + torch.rand(shape), trained=trained or k == 0) for k, (shape, trained) in enumerate(rows)
     ]
+    assume(any(parameter.trained and parameter.value.numel() for parameter in parameters))
     layout = lay_out(program(*parameters), {f"p{k}" for k in kept})
     values = {item.name: item.value for item in parameters}
     taken = torch.zeros(layout.size, dtype=torch.int64)

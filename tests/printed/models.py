@@ -247,6 +247,46 @@ class Loops(nn.Module):
         return residual * self.scales[0] + x * self.table.sum(0) + self.table[1]
 
 
+class Fork(nn.Module):
+    """A block with a layer beside its own and further ones behind them, or without."""
+
+    def __init__(self, has_short: bool, depth: int):
+        super().__init__()
+        self.up, self.down = nn.Linear(4, 8), nn.Linear(8, 4)
+        self.short = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)) if has_short else None
+        self.extras = nn.ModuleList([nn.Linear(4, 4) for _ in range(depth)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.down(F.relu(self.up(x)))
+        for extra in self.extras:
+            h = extra(h).tanh()
+        return h + (x if self.short is None else self.short(x))
+
+
+class Forks(nn.Module):
+    """Blocks that lack parts of each other, a loss that takes the batch size, and a sampler that is two programs."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList([Fork(True, depth) for depth in (0, 0, 2, 2)])
+        self.other, self.scale = Fork(False, 2), nn.Parameter(torch.tensor(0.5))
+        self.readers = nn.ModuleList([nn.GRU(4, 4, num_layers=2, batch_first=True), nn.GRU(4, 4, batch_first=True)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = block(x)
+        out, _ = self.readers[0](self.other(x)[:, None])
+        return out[:, 0] + self.readers[1](x[:, None])[0][:, 0]
+
+    def loss(self, x: Tensor, n: int, weight: float = 0.5) -> Tensor:
+        return (self(x) * self.scale - x).square().sum() / n * weight
+
+    def sample(self, n: int) -> Tensor:
+        if self.training:
+            return torch.randn(n, 4)
+        return self.other(torch.rand(n, 4) * 2)
+
+
 class Critic(nn.Module):
     def __init__(self):
         super().__init__()
@@ -293,6 +333,7 @@ CASES = {
     "carried": Case(
         Loops, lambda n: (torch.randn(n, 4), torch.randn(n, 4)), {"loss": None, "sample": None, "entries": ("carried",)}
     ),
+    "forks": Case(Forks, lambda n: (torch.randn(n, 4), n, 0.5), {"head": "gains"}),
     "critic": Case(Generator, vectors, {"recipe": Gan(critic=Critic(), latent=3, shape=(4,))}),
     "dense": Case(Vectors, vectors, {"head": "dense", "penalty": "mean", "space": "weights"}),
     "factors": Case(

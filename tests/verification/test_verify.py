@@ -241,6 +241,19 @@ def test_an_entry_point_that_never_ran_is_not_called_right(verified):
         found.require()
 
 
+def test_a_model_that_does_not_repeat_itself_is_not_taken_for_a_wrong_package(verified, model):
+    calls = itertools.count()
+    model.norm.register_forward_hook(lambda module, inputs, output: output * next(calls))
+    with pytest.raises(HyperGenError, match="gives something else when it is called again") as caught:
+        verified().require()
+    assert caught.value.code == "HG204"
+
+
+def test_a_buffer_of_expanded_memory_is_left_alone(verified, model):
+    model.register_buffer("ones", torch.ones(1).expand(3))
+    assert verified(batches=(3,)).checks and model.ones.stride() == (0,)
+
+
 def test_the_model_and_the_random_state_are_left_alone(verified, model):
     model.train()
     model.norm.eval()

@@ -24,7 +24,7 @@ from .hypernetwork import Hypernetwork, as_inputs
 from .mixtures import row_weights, shares_to_weights, wanted_shares
 from .samples import draw, write_samples
 from .storage import write_safetensors, write_whole
-from .weights import State, to_state_dict
+from .weights import LAYOUT, State, to_state_dict
 
 __all__ = ["emit_for", "read_run", "shares_to_weights"]
 
@@ -98,7 +98,7 @@ def main() -> None:
         refresh_batch_norm(state, flat, data, counted)
     tensors = {**to_state_dict(flat), **state.to_state_dict()}
     write(args.out, tensors)
-    count = sum(tensor.numel() for tensor in to_state_dict(flat).values())
+    count = sum(torch.Size(shape).numel() for _, shape, _ in LAYOUT)
     print(f"{args.out}: {count:,} weights")
     if args.samples:
         write_drawn(args.samples, flat, state, data, args.count)
@@ -136,9 +136,8 @@ def parsed() -> argparse.Namespace:
     args = parser.parse_args()
     if args.calibrate and (args.rows or not (args.mix or args.balance)):
         parser.error("--calibrate goes with --mix or --balance, and without --rows")
-    for path in (args.out,):
-        if path.suffix not in (".safetensors", ".pt"):
-            parser.error(f"{path}: the name must end in .safetensors or .pt")
+    if args.out.suffix not in (".safetensors", ".pt"):
+        parser.error(f"{args.out}: the name must end in .safetensors or .pt")
     if args.samples and args.samples.suffix not in (".npz", ".png"):
         parser.error(f"{args.samples}: the name must end in .npz or .png")
     if args.samples and args.samples.suffix == ".png" and args.count % 8:

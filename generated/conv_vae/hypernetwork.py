@@ -43,19 +43,18 @@ class SetEncoder(nn.Module):
     def __init__(self):
         super().__init__()
         self.register_buffer("x_directions", torch.randn(64, FEATURES))
-        self.register_buffer("center", torch.zeros(1, FEATURES))  # of the projections over all items
-        self.register_buffer("spread", torch.ones(1, FEATURES))
+        self.register_buffer("center", torch.zeros(FEATURES))  # of the projections over all items
+        self.register_buffer("spread", torch.ones(FEATURES))
         self.register_buffer("usual", torch.zeros(2 * FEATURES))  # what a dataset pools to on average
         self.out = nn.Linear(2 * FEATURES, RANK, bias=False)
 
     def project(self, x: Tensor) -> Tensor:
-        """[n, 1, 8, 8] -> [n, 1, FEATURES]: a random projection of each input"""
-        x_read = x.reshape(x.shape[0], -1) @ self.x_directions
-        return torch.stack([x_read], dim=1)
+        """[n, 1, 8, 8] -> [n, FEATURES]: a random projection"""
+        return x.reshape(x.shape[0], -1) @ self.x_directions
 
     def features(self, *inputs: Tensor) -> Tensor:
         """[n, 1, 8, 8] -> [n, FEATURES]"""
-        return torch.tanh(((self.project(*inputs) - self.center) / self.spread).mean(1))
+        return torch.tanh((self.project(*inputs) - self.center) / self.spread)
 
     def pool(self, features: Tensor, weights: Tensor | None = None) -> Tensor:
         """[..., n, FEATURES] -> [..., 2 * FEATURES]: mean and variance of the features over each dataset

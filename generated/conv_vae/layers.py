@@ -10,8 +10,6 @@ the same number of each.
 import torch.nn.functional as F
 from torch import Tensor
 
-Sizes = int | tuple[int, ...]
-
 
 def per_item(values: Tensor, x: Tensor, own: int = 1) -> Tensor:
     """Aligns a tensor of `own` dimensions with x [rows, ...]: as it is if it is one dataset's, and if it has a row for
@@ -31,9 +29,9 @@ def per_channel(values: Tensor, x: Tensor) -> Tensor:
     return values.reshape(*values.shape, *[1] * (x.ndim - 2))
 
 
-def one_dataset(*values: Tensor | None) -> bool:
+def one_dataset(*values: Tensor) -> bool:
     """Whether none of the small tensors has a row for each of several datasets."""
-    return all(tensor is None or tensor.ndim == 1 for tensor in values)
+    return all(tensor.ndim == 1 for tensor in values)
 
 
 def add(x: Tensor, values: Tensor, own: int = 1) -> Tensor:
@@ -42,57 +40,31 @@ def add(x: Tensor, values: Tensor, own: int = 1) -> Tensor:
 
 
 def batch_norm(
-    input: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
+    input: Tensor, running_mean: Tensor, running_var: Tensor, weight: Tensor, bias: Tensor, training: bool = False
 ) -> Tensor:
     """[rows, channels, ...] -> [rows, channels, ...]; by the statistics of all datasets, as those of one batch.
 
     By its own, a dataset would lose in training what tells its mixture from others, and keep it in evaluation.
     """
     if one_dataset(weight, bias):
-        return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-    result = F.batch_norm(input, running_mean, running_var, None, None, training, momentum, eps)
-    if weight is not None:
-        result = result * per_channel(weight, result)
-    return result if bias is None else result + per_channel(bias, result)
+        return F.batch_norm(input, running_mean, running_var, weight, bias, training)
+    result = F.batch_norm(input, running_mean, running_var, training=training)
+    return result * per_channel(weight, result) + per_channel(bias, result)
 
 
-def conv2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    stride: Sizes = 1,
-    padding: Sizes | str = 0,
-    dilation: Sizes = 1,
-    groups: int = 1,
-) -> Tensor:
+def conv2d(input: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
     """[rows, channels, ...] -> [rows, channels, ...]"""
     if bias.ndim == 1:
-        return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
-    result = F.conv2d(input, weight, None, stride, padding, dilation, groups)
+        return F.conv2d(input, weight, bias, stride=stride, padding=padding)
+    result = F.conv2d(input, weight, stride=stride, padding=padding)
     return result.add_(per_channel(bias, result))
 
 
-def conv_transpose2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    stride: Sizes = 1,
-    padding: Sizes = 0,
-    output_padding: Sizes = 0,
-    groups: int = 1,
-    dilation: Sizes = 1,
-) -> Tensor:
+def conv_transpose2d(input: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
     """[rows, channels, ...] -> [rows, channels, ...]"""
     if bias.ndim == 1:
-        return F.conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)
-    result = F.conv_transpose2d(input, weight, None, stride, padding, output_padding, groups, dilation)
+        return F.conv_transpose2d(input, weight, bias, stride=stride, padding=padding)
+    result = F.conv_transpose2d(input, weight, stride=stride, padding=padding)
     return result.add_(per_channel(bias, result))
 
 

@@ -27,7 +27,7 @@ DRAWN = 4096  # samples for a reading of their labels
 CHUNK = 256  # items that are read or drawn at once
 ROUNDS = 12  # mixtures that are tried after the first
 NEAR = 0.002  # total variation of shares that is near enough
-BEYOND = 0.5  # of an even share, how far below 0 a share may go
+BEYOND = 1.0  # of an even share, how far below 0 a share may go
 DECAY = 0.03  # of the reader's weights: few items tell little about where a label ends
 EVEN = 2 / 3  # how far the request of equal shares, rather than the labelled items, decides that
 
@@ -96,10 +96,11 @@ def calibrate(hypernetwork: Hypernetwork, state: State, data: Data, wanted: Mapp
 
     even = torch.full_like(target, 1 / len(target))
     reader = evened(fitted(features.cpu(), numbers), drawn(even))
+    least = -BEYOND / len(target)
     asked, tries = target, [Try(target, reader.shares(drawn(target)))]
     while len(tries) <= ROUNDS and tries[-1].distance(target) > NEAR:
-        asked = (asked + target - tries[-1].read).clamp_min(-BEYOND / len(target))
-        asked = asked + (1 - asked.sum()) / len(target)
+        above = (asked + target - tries[-1].read - least).clamp_min(0)
+        asked = least + above * (1 - len(target) * least) / above.sum()
         tries.append(Try(asked, reader.shares(drawn(asked))))
     best = min(tries, key=lambda tried: tried.distance(target))
     return Calibrated(emitted(best.asked), labels, target, best.asked, tries[0].read, best.read)

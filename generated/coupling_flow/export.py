@@ -23,7 +23,7 @@ from .hypernetwork import Hypernetwork, as_inputs
 from .mixtures import row_weights, shares_to_weights, wanted_shares
 from .samples import draw
 from .storage import write_safetensors, write_whole
-from .weights import State, to_state_dict
+from .weights import LAYOUT, State, to_state_dict
 
 __all__ = ["emit_for", "read_run", "shares_to_weights"]
 
@@ -92,7 +92,7 @@ def main() -> None:
         flat = emit_for(hypernetwork, data, counted)
     tensors = {**to_state_dict(flat), **state.to_state_dict()}
     write(args.out, tensors)
-    count = sum(tensor.numel() for tensor in to_state_dict(flat).values())
+    count = sum(torch.Size(shape).numel() for _, shape, _ in LAYOUT)
     print(f"{args.out}: {count:,} weights")
     if args.samples:
         write_drawn(args.samples, flat, state, args.count)
@@ -125,9 +125,8 @@ def parsed() -> argparse.Namespace:
     args = parser.parse_args()
     if args.calibrate and (args.rows or not (args.mix or args.balance)):
         parser.error("--calibrate goes with --mix or --balance, and without --rows")
-    for path in (args.out,):
-        if path.suffix not in (".safetensors", ".pt"):
-            parser.error(f"{path}: the name must end in .safetensors or .pt")
+    if args.out.suffix not in (".safetensors", ".pt"):
+        parser.error(f"{args.out}: the name must end in .safetensors or .pt")
     if args.samples and args.samples.suffix != ".npz":
         parser.error(f"{args.samples}: the name must end in .npz")
     return args

@@ -75,8 +75,6 @@ LAYOUT: tuple[tuple[str, tuple[int, ...], int], ...] = (
 SIZE = 7776  # elements in the buffer, padding included
 EMITTED = SIZE  # how many of them the hypernetwork emits; behind lie frozen and unread parameters
 CONDITIONED = 480  # how many of these depend on the dataset; the others are learned the same for all
-# Further names of parameters that CouplingFlow shares.
-TIED: dict[str, str] = {}
 
 
 def unpack(flat: Tensor) -> Weights:
@@ -124,12 +122,11 @@ def pack(state_dict: Mapping[str, Tensor]) -> Tensor:
 
 
 def to_state_dict(flat: Tensor) -> dict[str, Tensor]:
-    """Copies of the weights under CouplingFlow's own names, those of shared parameters included."""
-    state_dict = {
+    """Copies of the weights under CouplingFlow's own names."""
+    return {
         name: flat[offset : offset + torch.Size(shape).numel()].view(shape).detach().clone()
         for name, shape, offset in LAYOUT
     }
-    return state_dict | {alias: state_dict[name].clone() for alias, name in TIED.items()}
 
 
 def initial_weights() -> Tensor:
@@ -194,6 +191,6 @@ class State(nn.Module):
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Takes buffers under CouplingFlow's own names or this module's; names of weights are passed over."""
-        weights = {name for name, _, _ in LAYOUT} | set(TIED)
+        weights = {name for name, _, _ in LAYOUT}
         own = {BUFFERS.get(name, name): value for name, value in state_dict.items() if name not in weights}
         return super().load_state_dict(own, strict, assign)

@@ -45,20 +45,19 @@ class SetEncoder(nn.Module):
         super().__init__()
         self.register_buffer("tokens_first", torch.randn(28, FEATURES))
         self.register_buffer("tokens_second", torch.randn(28, FEATURES))
-        self.register_buffer("center", torch.zeros(1, FEATURES))  # of the projections over all items
-        self.register_buffer("spread", torch.ones(1, FEATURES))
+        self.register_buffer("center", torch.zeros(FEATURES))  # of the projections over all items
+        self.register_buffer("spread", torch.ones(FEATURES))
         self.register_buffer("usual", torch.zeros(2 * FEATURES))  # what a dataset pools to on average
         self.out = nn.Linear(2 * FEATURES, RANK, bias=False)
 
     def project(self, tokens: Tensor) -> Tensor:
-        """[n, 32] -> [n, 1, FEATURES]: a random projection of each input"""
+        """[n, 32] -> [n, FEATURES]: a random projection"""
         tokens_pairs = self.tokens_first[tokens] + self.tokens_second[tokens.roll(-1, 1)]
-        tokens_read = torch.tanh(tokens_pairs).mean(1)
-        return torch.stack([tokens_read], dim=1)
+        return torch.tanh(tokens_pairs).mean(1)
 
     def features(self, *inputs: Tensor) -> Tensor:
         """[n, 32] -> [n, FEATURES]"""
-        return torch.tanh(((self.project(*inputs) - self.center) / self.spread).mean(1))
+        return torch.tanh((self.project(*inputs) - self.center) / self.spread)
 
     def pool(self, features: Tensor, weights: Tensor | None = None) -> Tensor:
         """[..., n, FEATURES] -> [..., 2 * FEATURES]: mean and variance of the features over each dataset

@@ -25,35 +25,24 @@ def per_item(values: Tensor, x: Tensor, own: int = 1) -> Tensor:
     return rows.reshape(x.shape[0], *[1] * (x.ndim - 1 - own), *shape)
 
 
-def one_dataset(*values: Tensor | None) -> bool:
+def one_dataset(*values: Tensor) -> bool:
     """Whether none of the small tensors has a row for each of several datasets."""
-    return all(tensor is None or tensor.ndim == 1 for tensor in values)
+    return all(tensor.ndim == 1 for tensor in values)
 
 
-def by_dataset(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None
-) -> Iterator[tuple[Tensor, Tensor | None, Tensor | None]]:
+def by_dataset(x: Tensor, weight: Tensor, bias: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """The items of each dataset with its own weight and bias; what all datasets share goes to each."""
-    m = next(values.shape[0] for values in (weight, bias) if values is not None and values.ndim > 1)
-    own = [values.unbind() if values is not None and values.ndim > 1 else [values] * m for values in (weight, bias)]
+    m = next(values.shape[0] for values in (weight, bias) if values.ndim > 1)
+    own = [values.unbind() if values.ndim > 1 else [values] * m for values in (weight, bias)]
     return zip(torch.unflatten(x, 0, (m, -1)).unbind(), *own, strict=True)
 
 
-def layer_norm(
-    input: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-) -> Tensor:
+def layer_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor, bias: Tensor) -> Tensor:
     """[rows, ..., features] -> [rows, ..., features]"""
     if one_dataset(weight, bias):
-        return F.layer_norm(input, normalized_shape, weight, bias, eps)
+        return F.layer_norm(input, normalized_shape, weight, bias)
     return torch.cat(
-        [
-            F.layer_norm(items, normalized_shape, gain, shift, eps)
-            for items, gain, shift in by_dataset(input, weight, bias)
-        ]
+        [F.layer_norm(items, normalized_shape, gain, shift) for items, gain, shift in by_dataset(input, weight, bias)]
     )
 
 

@@ -162,9 +162,7 @@ def test_a_wrong_gradient_to_the_critic_is_found(package, tmp_path):
         (changed / name).write_bytes(content)
     text = (changed / "model.py").read_text()
     assert "squared_slope(score, x) *" in text
-    (changed / "model.py").write_text(
-        text.replace("squared_slope(score, x)", "squared_slope(score, x).detach()")
-    )
+    (changed / "model.py").write_text(text.replace("squared_slope(score, x)", "squared_slope(score, x).detach()"))
     found = hypergen.verify(changed, pair()[0], critic=pair()[1])
     failed = {(check.entry, check.what) for check in found.failures}
     assert failed == {("critic_loss", "gradients")}

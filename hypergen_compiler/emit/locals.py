@@ -10,15 +10,9 @@ from typing import Any
 import torch.fx
 
 from hypergen_compiler.emit.flow import AFTER, Flow
+from hypergen_compiler.emit.layer_names import is_layer, layer_name
 from hypergen_compiler.emit.names import identifier
-from hypergen_compiler.emit.origins import (
-    copy_of,
-    given_name,
-    helper_name,
-    is_layer,
-    layer_name,
-    written_name,
-)
+from hypergen_compiler.emit.origins import copy_of, given_name, helper_name, written_name
 from hypergen_compiler.emit.parameter_names import inner_name, parameter_name
 from hypergen_compiler.emit.wishes import (
     column_name,

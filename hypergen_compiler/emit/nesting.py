@@ -8,7 +8,8 @@ from typing import Any
 import torch.fx
 
 from hypergen_compiler.emit.flow import AFTER, Flow
-from hypergen_compiler.emit.origins import is_layer, written_name
+from hypergen_compiler.emit.layer_names import is_layer
+from hypergen_compiler.emit.origins import written_name
 from hypergen_compiler.fold import Call, Operation
 from hypergen_compiler.fold.items import Item
 from hypergen_compiler.fold.leaves import is_const

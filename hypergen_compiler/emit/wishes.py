@@ -8,8 +8,9 @@ from typing import Any
 import torch.fx
 
 from hypergen_compiler.emit.flow import AFTER, Flow
+from hypergen_compiler.emit.layer_names import called_by, is_layer, layer_name
 from hypergen_compiler.emit.names import snake
-from hypergen_compiler.emit.origins import called_by, element_of, is_layer, layer_name, own_scope
+from hypergen_compiler.emit.origins import element_of, own_scope
 from hypergen_compiler.emit.parameter_names import element_name, parameter_name
 from hypergen_compiler.fold import Call, Column, Loop
 from hypergen_compiler.fold.items import Item, Operation

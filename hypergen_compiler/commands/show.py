@@ -10,6 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hypergen_compiler.inspection.plan_rows import plan_rows
+
 if TYPE_CHECKING:
     from hypergen_compiler.owning.vendor import Vendored
     from hypergen_compiler.verification.findings import Check, Verification
@@ -57,7 +59,7 @@ def show_design(manifest: Mapping[str, Any]) -> RenderableType:
         section("entry points", show_entries(manifest)),
         *recipe,
         section("layout", show_layout(manifest["layout"])),
-        section("plan", pairs((name.replace("_", " "), value_text(value)) for name, value in manifest["plan"].items())),
+        section("plan", pairs(plan_rows(manifest["plan"]))),
     )
 
 
@@ -112,6 +114,8 @@ def show_layout(layout: Mapping[str, Any]) -> RenderableType:
 
 def show_alternatives(rows: Iterable[Mapping[str, Any]], why: str) -> RenderableType:
     """The heads that the planner weighed, and why it chose the one that it did."""
+    from hypergen_compiler.plan.step import ITEMS
+
     table = columns("head", "rank", "parameters", "per weight", "peak MB", "step over plain", "fits", "")
     for item in rows:
         row(
@@ -125,7 +129,7 @@ def show_alternatives(rows: Iterable[Mapping[str, Any]], why: str) -> Renderable
             {None: "", True: "yes", False: "no"}[item["fits"]],
             "chosen" if item["chosen"] else "",
         )
-    note = "Peak and step are predicted, for 4 datasets of 64 items without the penalty."
+    note = f"Peak and step are predicted, for {ITEMS} items of a step without the penalty."
     return section("alternatives", Group(table, Text(f"  {why} {note}")))
 
 
@@ -192,17 +196,3 @@ def pairs(rows: Iterable[tuple[str, str]]) -> Table:
 
 def shape_text(shape: Iterable[int | str]) -> str:
     return f"[{', '.join(map(str, shape))}]"
-
-
-def value_text(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    if isinstance(value, list):
-        return "; ".join(map(value_text, value))
-    if isinstance(value, dict):
-        return ", ".join(
-            f"{name} {shape_text(item) if isinstance(item, list) else value_text(item)}" for name, item in value.items()
-        )
-    return str(value)

@@ -12,6 +12,7 @@ from hypergen_compiler.inspection.graph import graph
 from hypergen_compiler.inspection.lines import Origins
 from hypergen_compiler.inspection.listing import emitted_listing, user_listing
 from hypergen_compiler.inspection.modules import Module, module_tree
+from hypergen_compiler.inspection.plan_rows import plan_rows
 from hypergen_compiler.inspection.sources import Behind, Excerpt, excerpts
 from hypergen_compiler.inspection.style import SCRIPT, STYLE
 
@@ -34,7 +35,7 @@ def inspection_page(manifest: Mapping[str, Any], texts: Mapping[str, str], sourc
     title = html.escape(f"{manifest['name']}: {manifest['model']}")
     parts = [
         f"<h1>{title}</h1>",
-        section("plan", table(plan_rows(manifest))),
+        section("plan", table([*plan_rows(manifest["plan"]), *layout_rows(manifest["layout"])])),
         section("modules", f"<ul>{module_item(module_tree(manifest['model'], manifest['layout']))}</ul>"),
         section("buffer", buffer_map(manifest["layout"])),
         section("entry points", "".join(entry_graphs(manifest, known))),
@@ -60,14 +61,8 @@ def table(rows: Sequence[tuple[str, str]]) -> str:
     return f"<table>{cells}</table>"
 
 
-def plan_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
-    plan, layout = manifest["plan"], manifest["layout"]
-    rank = f", rank {plan['rank']}" + (f", chunks of {plan['chunk']:,}" if plan.get("chunk") else "")
+def layout_rows(layout: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
-        ("head", plan["head"] + rank),
-        ("parameters of the hypernetwork", f"{plan['parameters']:,}"),
-        ("predicted memory in training", f"{plan['bytes'] / 1e6:,.1f} MB for values, gradients and moments"),
-        ("reads", "; ".join(f"{part['name']}: {part['kind']} {part['shape']}" for part in plan["encoder"])),
         ("weights of the model", f"{layout['weights']:,}"),
         ("buffer", f"{layout['size']:,} elements of {layout['dtype']}, {layout['emitted']:,} emitted"),
     ]

@@ -66,20 +66,6 @@ class Plan:
         """Whether an embedding consists of the moments of a dataset, in place of random features."""
         return any(part.kind == "moments" for part in self.encoder)
 
-    def describe(self) -> list[tuple[str, str]]:
-        """Rows of (what, value) for a person to read."""
-        reads = [f"{part.name}: {part.kind} {' x '.join(map(str, part.shape)) or 'per item'}" for part in self.encoder]
-        base = "without a base" if self.head == "chunked-alone" else "with a learned base"
-        size = f", chunks of {self.chunk:,}" if self.chunk else f", rank {self.rank}"
-        return [
-            ("head", "none, a learned base" if self.head == "base" else f"{self.head} {base}{size}"),
-            ("reads", "; ".join(reads) or "nothing: no tensor goes in"),
-            ("penalty", self.penalty if self.penalty == "none" else f"{self.penalty}, of {self.space}"),
-            ("parameters", f"{self.parameters:,}"),
-            ("memory in training", f"{self.bytes / 1e6:,.1f} MB for values, gradients and moments"),
-            ("budget", "none given" if self.budget is None else str(self.budget)),
-        ]
-
 
 def plan(
     program: Program,

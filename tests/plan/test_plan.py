@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+
 import pytest
 import torch
 import torch.fx
 
 from hypergen_compiler.errors import HyperGenError
+from hypergen_compiler.inspection.plan_rows import plan_rows
 from hypergen_compiler.layout import ParameterLayout, Slot
 from hypergen_compiler.plan import BYTES, HEADS, Plan, plan
 from hypergen_compiler.program import Affine, Entry, Input, Program
@@ -22,6 +25,10 @@ def program(*inputs: Input, loss: str | None = "loss") -> Program:
 
 def layout(size: int, trained: int | None = None) -> ParameterLayout:
     return ParameterLayout((Slot("weight", (size,), 0),), trained or size, trained or size, size)
+
+
+def words(found: Plan) -> dict[str, str]:
+    return dict(plan_rows(asdict(found)))
 
 
 def choose(budget: str | int | None, size: int = 1000) -> Plan:
@@ -182,7 +189,7 @@ def test_a_dataset_has_a_row_per_item(inputs):
 
 
 def test_rows_for_people():
-    rows = dict(choose("9x").describe())
+    rows = words(choose("9x"))
     assert rows["head"] == "low-rank with a learned base, rank 8"
     assert rows["reads"] == "x: image 1 x 28 x 28"
     assert rows["budget"] == "9x"
@@ -270,7 +277,7 @@ def test_a_penalty_that_was_asked_for(head):
 
 
 def rows(**options):
-    return dict(plan(program(IMAGE), MATRIX, **options).describe())
+    return words(plan(program(IMAGE), MATRIX, **options))
 
 
 def test_rows_for_people_of_other_heads():
@@ -281,9 +288,18 @@ def test_rows_for_people_of_other_heads():
     assert rows()["budget"] == "none given" and rows()["parameters"] == "2,592"
     assert rows()["memory in training"] == "0.0 MB for values, gradients and moments"
     scalars = Input("t", (N,), torch.float32), Input("k", (N, 2, 3), torch.float32)
-    assert dict(plan(program(*scalars), MATRIX).describe())["reads"] == "t: vector per item; k: vector 2 x 3"
+    assert words(plan(program(*scalars), MATRIX))["reads"] == "t: vector per item; k: vector 2 x 3"
     without = plan(program(Input("n", None), loss=None), MATRIX)
-    assert dict(without.describe())["reads"] == "nothing: no tensor goes in"
+    assert words(without)["reads"] == "nothing: no tensor goes in"
+
+
+def test_rows_for_people_tell_how_datasets_go_through_the_model_and_what_is_alike():
+    apart = plan(program(IMAGE), MATRIX, keep=("b*",))
+    assert words(apart)["datasets of a step"] == "in a pass each"
+    assert words(replace(apart, apart=True))["datasets of a step"] == "in a pass each: in one they did not agree"
+    assert words(replace(apart, together=True))["datasets of a step"] == "in one pass of the model"
+    assert words(replace(apart, spared=("a",)))["the same for all datasets"] == "b*, a"
+    assert "the same for all datasets" not in words(plan(program(IMAGE), MATRIX))
 
 
 def test_a_layout_counts_gains_and_room():

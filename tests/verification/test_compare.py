@@ -37,6 +37,20 @@ def test_without_a_reference_only_what_is_close_agrees(reference):
     assert agree(OWN * (1 + 1e-6), reference) == [True] * 3
 
 
+def test_a_model_that_does_something_else_in_float64_tells_nothing():
+    assert agree(SIMILAR, -EXACT) == [False] * 3
+    assert agree(-SIMILAR, -EXACT) == [False] * 3
+    assert agree(SIMILAR, EXACT * 1.05) == agree(SIMILAR, EXACT) == [True] * 3
+
+
+def test_what_rounding_left_of_larger_numbers_needs_to_be_no_nearer():
+    left, other = (torch.full((50,), value) for value in (3e-4, -3e-4))
+    found = compare_outputs(
+        ["tuple", None, [left]], ["tuple", None, [other]], ["tuple", None, [torch.zeros(50).double()]]
+    )
+    assert found.ok
+
+
 def test_what_is_not_a_number_is_no_better():
     broken = SIMILAR.clone()
     broken[0] = float("nan")

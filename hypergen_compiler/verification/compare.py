@@ -26,8 +26,8 @@ TOLERANCES: dict[torch.dtype, tuple[float, float]] = {
     torch.float16: (1e-2, 1e-3),
 }
 NO_WORSE = 2.0  # times the model's own error, as a root mean square
-# A model that is further from itself in float64 does something else there: a tenth of the result, or where all of it may
-# be what rounding left of larger numbers, this much.
+# A model that is further from itself in float64 does something else there: by a tenth of the result or, where all of it
+# may be what rounding left of larger numbers, by this much.
 SAME, LEFT = 0.1, 1e-3
 # Gradients that cancel, such as a bias's before a normalisation, are rounding errors of the others.
 CANCELLATION = 1e-6  # of the largest gradient of all

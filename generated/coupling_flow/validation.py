@@ -30,7 +30,7 @@ class Validation:
     """The loss on data that was held out, under the weights for the data that a run learns from.
 
     `best` is the hypernetwork that had the lowest so far, as a checkpoint holds it: "step", "loss", "hypernetwork" and
-    "state".
+    "state". Those before the head started do not count: they emit the same weights for all data.
     """
 
     def __init__(self, data: Data, held: Data, settings: Settings):
@@ -47,7 +47,7 @@ class Validation:
         """That of each hypernetwork; all processes call it, and know the same best one behind it."""
         found = {name: self.loss(hypernetwork, state) for name, hypernetwork in hypernetworks.items()}
         for name, loss in found.items():
-            if loss < (self.best["loss"] if self.best else math.inf):
+            if step > self.settings.head_start() and loss < (self.best["loss"] if self.best else math.inf):
                 parts = {"hypernetwork": hypernetworks[name].state_dict(), "state": state.state_dict()}
                 self.best = {"step": step, "loss": loss, **{part: copied(tensors) for part, tensors in parts.items()}}
         return found

@@ -77,6 +77,13 @@ def test_the_best_is_kept_and_exported(folder, tmp_path, monkeypatch):
     assert model.eval().loss(held).item() == pytest.approx(best["loss"], rel=1e-5)
 
 
+def test_what_emits_the_same_for_all_data_is_not_the_best(folder, monkeypatch):
+    run = trainer(folder, None)
+    monkeypatch.setattr(run.validation, "loss", lambda hypernetwork, state: float(run.step))
+    run.run()
+    assert run.validation.best["loss"] == run.validation.best["step"] == run.settings.head_start() + 1
+
+
 def test_without_a_folder_the_best_is_in_memory(folder, tmp_path):
     here = ran(folder, None)
     ran(folder, tmp_path)

@@ -20,7 +20,7 @@ help:
 	@echo "make test-torch VERSION=2.6.0  the tests that depend on torch, with another version in .venv-torch-VERSION"
 	@echo "make lint       ruff check and ruff format --check"
 	@echo "make format     let ruff fix and format the sources"
-	@echo "make generated  recompile the bundled models into generated/, and what tests compare texts with"
+	@echo "make generated  recompile the bundled models into generated/, and keep what tests compare texts with"
 	@echo "make docs       rewrite the tables in docs/ that come from the sources"
 	@echo "make site       build the pages of docs/ as a site in build/site"
 	@echo "make zoo        compile the bundled models and those of ZOO=FOLDER, and rewrite docs/zoo.md; some minutes"
@@ -66,7 +66,7 @@ format: $(INSTALLED)
 
 generated: $(INSTALLED)
 	$(BIN)/python -m hypergen_compiler.examples generated
-	$(BIN)/python -m pytest -q tests/printed --keep
+	$(BIN)/python -m pytest -q tests/printed tests/owning/test_documentation.py --keep
 
 docs: $(INSTALLED)
 	$(BIN)/python -m hypergen_compiler.documentation docs

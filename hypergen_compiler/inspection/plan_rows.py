@@ -34,7 +34,7 @@ def head(plan: Mapping[str, Any]) -> str:
 def datasets(plan: Mapping[str, Any]) -> str:
     if plan["together"]:
         return "in one pass of the model"
-    return "in a pass each: in one they did not agree" if plan.get("apart") else "in a pass each"
+    return "in a pass each: in one they did not agree" if plan["apart"] else "in a pass each"
 
 
 def part(encoder: Mapping[str, Any]) -> str:

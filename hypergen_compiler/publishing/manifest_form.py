@@ -56,7 +56,8 @@ LAYOUT = {"size": int, "conditioned": int, "emitted": int, "weights": int, "dtyp
 PART = {"name": str, "kind": str, "rows": int, "shape": Listed(int)}
 PLAN = {
     "head": str, "rank": int, "chunk": (int, NoneType), "keep": Listed(str), "encoder": Listed(PART), "penalty": str,
-    "parameters": int, "bytes": int,
+    "parameters": int, "bytes": int, "budget": (str, int, NoneType), "space": str, "spared": Listed(str),
+    "together": bool, "apart": bool,
 }  # fmt: skip
 OPTIONS = {
     "entries": Listed(str), "keep": Listed(str), "recipe_settings": Named(is_setting), "loss": str, "sample": str,

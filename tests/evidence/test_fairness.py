@@ -108,7 +108,7 @@ def test_a_plain_training_has_no_knob_and_a_ladder_of_them_has(results):
 def test_results_are_written(results, tmp_path):
     write(tmp_path / "new", results)
     values = json.loads((tmp_path / "new" / "fairness.json").read_text())
-    assert set(values["knob"]) == set(values["calibrated_knob"]) >= {"slope", "mean_error"}
+    assert set(values["knob"]) == set(values["uncalibrated_knob"]) >= {"slope", "mean_error"}
     assert values["seeds"] == [0, 1] and values["versions"]["torch"] == torch.__version__
     assert values == json.loads(json.dumps(as_values(results)))
     assert (tmp_path / "new" / "fairness.png").read_bytes().startswith(b"\x89PNG")

@@ -53,7 +53,7 @@ def rows(found: Found, columns: Sequence[str]) -> list[tuple[str, dict[str, Meas
 def as_values(results: Results) -> dict[str, Any]:
     """All of it for JSON; `by_seed` has every value that a mean was taken of.
 
-    `knob` is that of the usual recipe, `calibrated_knob` of the same with calibrated weights.
+    `knob` is that of calibrated weights, `uncalibrated_knob` that of the same trainings without.
     """
     knobs = dict(rows(results.of_pair, KNOB))
     tables = {
@@ -71,8 +71,8 @@ def as_values(results: Results) -> dict[str, Any]:
         "steps": {"pair": results.steps, "mixtures": results.mixed_steps},
         "versions": {"hypergen": VERSION, "torch": torch.__version__, "python": platform.python_version()},
         "usual": results.usual,
-        "knob": knob(knobs[MAIN.name]),
-        "calibrated_knob": knob(knobs[CALIBRATED.name]),
+        "knob": knob(knobs[CALIBRATED.name]),
+        "uncalibrated_knob": knob(knobs[MAIN.name]),
         **{
             name: [{"method": method, **{key: value._asdict() for key, value in row.items()}} for method, row in found]
             for name, found in ((name, rows(*parts)) for name, parts in tables.items())

@@ -44,10 +44,10 @@ class Learner:
             self.hypernetwork.follow(self.optimizer)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.pace = 1.0  # of the rates; less once a run had to go back
-        self.terms = Step(self.hypernetwork, self.state)
+        self.step_module = Step(self.hypernetwork, self.state)
         self.ema = MovingAverage(self.hypernetwork, settings.ema) if settings.ema else None
         if settings.compile:
-            self.terms.compile(fullgraph=True)
+            self.step_module.compile(fullgraph=True)
         self.replicated: nn.Module | None = None  # the same over all processes, for the parameters that learn now
         self.source = Episodes(data, settings.batch, settings.seed, groups=settings.groups, workers=workers)
         if rank():
@@ -77,7 +77,7 @@ class Learner:
             group["lr"] = rate * self.pace * self.settings.rate(self.step)
         for parameter in self.optimizer.param_groups[1]["params"]:
             parameter.requires_grad_(self.step >= head_start)
-        self.replicated = self.replicated or replicate(self.terms)
+        self.replicated = self.replicated or replicate(self.step_module)
         passes = [self.backward(first=i == 0) for i in range(self.settings.accumulate)]
         total, loss, penalty = torch.stack(passes).mean(0)
         logged = average(torch.stack([loss, self.every * penalty, torch.ones_like(loss)]))

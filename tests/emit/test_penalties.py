@@ -217,7 +217,7 @@ def test_a_seldom_penalty_counts_more(packages, every):
     run = training.Trainer(data.Data((torch.randn(20, 2, dtype=torch.float64),)), settings)
     run.step, strengths = 6, []
     run.hypernetwork.encoder.calibrate([torch.randn(4, 2, dtype=torch.float64) for _ in range(32)])
-    run.replicated = lambda *given, strength: strengths.append(strength) or run.terms(*given, strength=strength)
+    run.replicated = lambda *given, strength: strengths.append(strength) or run.step_module(*given, strength=strength)
     run.advance()
     run.advance()
     assert strengths == ([1.0, 1.0] if every == 1 else [3.0, 0.0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import os
 import sys
 from pathlib import Path
 
@@ -62,6 +63,8 @@ def main() -> None:
     torch.save(torch.rand(3), folder / f"noise_{processes.rank()}.pt")
     command(folder)
     processes.leave()
+    sys.stderr.flush()
+    os._exit(0)  # gloo's threads may abort a process whose Python is shutting down: seen once, with torch 2.13
 
 
 def command(folder: Path) -> None:

@@ -13,6 +13,7 @@ import torch.fx
 from torch import nn
 
 from hypergen_compiler.capture.checks import check_critic, check_escapes, check_loss, check_samples
+from hypergen_compiler.capture.constants import name_constants
 from hypergen_compiler.capture.entry import EntryPoint
 from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.graph import build_graph, nodes_in
@@ -21,7 +22,7 @@ from hypergen_compiler.capture.modes import merge_modes
 from hypergen_compiler.capture.record import batch_sizes, record_mode
 from hypergen_compiler.capture.registered import CRITIC, buffers, modules, parameters
 from hypergen_compiler.capture.state import check_registered
-from hypergen_compiler.capture.tape import Tape, fill, same_values
+from hypergen_compiler.capture.tape import Tape, fill
 from hypergen_compiler.errors import HyperGenError, HyperGenWarning
 from hypergen_compiler.program import Choice, Dimension, Entry, Extent, Input, Program
 
@@ -136,7 +137,7 @@ def make_entry(
 ) -> Entry:
     inputs = describe_inputs(model, point, sizes, tape)
     graph, output = build_graph(tape, inputs)
-    number_constants(graph, tape, constants)
+    name_constants(graph, tape, constants, model)
     made = nodes_in(output)
     return Entry(
         name=point.name,
@@ -170,23 +171,3 @@ def size_name(inputs: Sequence[Input]) -> str:
     """`side` for pictures, `length` for everything else."""
     first = next(item for item in inputs if item.is_tensor)
     return "side" if len(first.shape) == 4 else "length"
-
-
-def number_constants(graph: torch.fx.Graph, tape: Tape, constants: dict[str, torch.Tensor]) -> None:
-    """Gives every constant of an entry its name in the program: equal tensors share one."""
-    values = {f"constant_{ref.key}": value for ref, value in tape.constants.items()}
-    aliases = {f"constant_{ref.key}": ref for ref in tape.aliases}
-    for node in graph.nodes:
-        if node.op != "get_attr" or node.meta["kind"] != "constant":
-            continue
-        if node.target in aliases:
-            raise HyperGenError(
-                "HG204",
-                "a tensor is made from another outside of recorded calls, as by nn.Parameter(x)",
-                where=tape.constant_places[aliases[node.target]],
-                remedy="Use x.detach(), and x.requires_grad_() where its gradient is wanted.",
-            )
-        value = values[node.target]
-        known = next((name for name, other in constants.items() if same_values(other, value)), None)
-        node.target = known or f"constant_{len(constants)}"
-        constants.setdefault(node.target, value)

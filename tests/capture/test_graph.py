@@ -7,6 +7,8 @@ from torch import nn
 
 from ..programs import calls, captured
 
+TABLE = torch.linspace(0, 1, 4)
+
 
 class Module(nn.Module):
     """A module whose forward is the given function of (self, x)."""
@@ -175,6 +177,19 @@ def test_a_tensor_that_lives_nowhere_is_a_constant_and_equal_ones_are_one():
     program = captured(Module(lambda self, x: x * first + second * third * self.weight), torch.rand(3, 4))
     assert sorted(program.constants) == ["constant_0", "constant_1"]
     assert sorted(value.tolist() for value in program.constants.values()) == [[0.0] * 4, [1.0, 2.0, 3.0, 4.0]]
+
+
+def test_a_constant_that_a_module_holds_has_the_name_of_its_attribute():
+    model = Module(lambda self, x: x * self.frequencies + self.shift * self.weight + TABLE)
+    model.frequencies, model.shift = torch.arange(4.0), torch.arange(4.0) + 1
+    assert sorted(captured(model, torch.rand(3, 4)).constants) == ["constant_0", "frequencies", "shift"]
+
+
+def test_a_constant_is_not_called_like_a_parameter():
+    model = Module(lambda self, x: x * self.inner.weight * self.weight)
+    model.inner = nn.Identity()
+    model.inner.weight = torch.arange(4.0)
+    assert list(captured(model, torch.rand(3, 4)).constants) == ["constant_0"]
 
 
 def test_every_tensor_knows_its_shape_type_and_kind():

@@ -13,7 +13,7 @@ SEED = 20240131
 ITSELF = {  # how a model may disagree with itself, and what to do then
     "repeat": "Keep what changes from call to call in a buffer, as a tensor; draw random numbers with torch.",
     "kept": "Compute what is made of weights anew in every call: they come from the hypernetwork.",
-    "weights": "Weights come from the hypernetwork: limit or mask them where they are used, in place of writing to them.",
+    "weights": "Weights come from the hypernetwork: limit or mask them where they are used; do not write to them.",
     "size": "Write it without, or as a tensor's value that torch.where or a mask decides by.",
 }
 

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from hypergen_compiler.recipes import Gan
 
+from .rarer import Drawn, Named, Numbers, Recorded, Sized
+
 __all__ = ["CASES", "Case"]
 
 
@@ -334,6 +336,23 @@ CASES = {
         Loops, lambda n: (torch.randn(n, 4), torch.randn(n, 4)), {"loss": None, "sample": None, "entries": ("carried",)}
     ),
     "forks": Case(Forks, lambda n: (torch.randn(n, 4), n, 0.5), {"head": "gains"}),
+    "numbers": Case(Numbers, vectors, {"loss": None, "sample": None, "entries": ("forward", "formulas", "calls")}),
+    "named": Case(
+        Named,
+        lambda n: (torch.randn(n, 4), torch.randn(n, 4)),
+        {"loss": None, "sample": None, "entries": ("forward", "several")},
+    ),
+    "recorded": Case(Recorded, vectors, {"loss": None, "sample": None, "entries": ("forward",)}),
+    "drawn": Case(
+        Drawn,
+        lambda n: (torch.randn(n, 1, 4, 4).double(), torch.arange(n) % 5, n),
+        {"penalty": "chains"},
+    ),
+    "sized": Case(
+        Sized,
+        lambda n, side=8: (torch.rand(n, 2, side, side),),
+        {"loss": None, "sample": None, "entries": ("forward",)},
+    ),
     "critic": Case(Generator, vectors, {"recipe": Gan(critic=Critic(), latent=3, shape=(4,))}),
     "dense": Case(Vectors, vectors, {"head": "dense", "penalty": "mean", "space": "weights"}),
     "factors": Case(

@@ -17,6 +17,8 @@ from hypergen_compiler.program import Affine, Container, Extent
 
 __all__ = ["function_text"]
 
+PLAIN = ("bool", "int", "float", "str")  # types of fixed inputs
+
 
 def function_text(
     printed: PrintedFunction,
@@ -52,7 +54,8 @@ def annotated(printed: PrintedFunction, place: int, gained: Collection[str], rec
         return f"{name}: {records[leaf.space].nodes[leaf.path][1].name}"
     item = leaf.meta.get("input") if isinstance(leaf, torch.fx.Node) else None
     if item is not None and not item.is_tensor:
-        return f"{name}: int" if item.name == "n" else name
+        kind = "int" if item.is_batch else type(item.value).__name__
+        return f"{name}: {kind}" if kind in PLAIN else name
     if isinstance(leaf, Weight) and any(is_gained(member, place - len(spaces), gained) for member in function.members):
         return f"{name}: Tensor | Gained"
     if place - len(spaces) in function.optional_arguments:

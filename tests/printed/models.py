@@ -311,6 +311,12 @@ def vectors(n: int) -> tuple[Tensor, ...]:
     return (torch.randn(n, 4),)
 
 
+def inputs(n: int) -> tuple[Any, ...]:
+    """A tensor of every kind, and a number."""
+    x = torch.randn(n, 4)
+    return x, torch.arange(n) % 3, x > 0, torch.rand(n, 3, 5).double(), torch.complex(x, x + 1), 0.25
+
+
 @dataclass(frozen=True)
 class Case:
     """A model and what to compile it with."""
@@ -342,6 +348,7 @@ CASES = {
         lambda n: (torch.randn(n, 4), torch.randn(n, 4)),
         {"loss": None, "sample": None, "entries": ("forward", "several")},
     ),
+    "shaped": Case(Named, inputs, {"loss": None, "sample": None, "entries": ("shaped",)}),
     "recorded": Case(Recorded, vectors, {"loss": None, "sample": None, "entries": ("forward",)}),
     "drawn": Case(
         Drawn,

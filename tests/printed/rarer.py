@@ -115,6 +115,31 @@ class Named(nn.Module):
         self.stages = nn.ModuleList([nn.ModuleList([Attention(0.5), nn.Linear(4, 4)]) for _ in range(3)])
         self.op = nn.ModuleDict({"x": nn.Linear(4, 4), "y": nn.Linear(4, 4)})
         self.h = nn.ModuleList([nn.Sequential(nn.Linear(4, 4)) for _ in range(2)])
+        self.shapes = nn.ModuleList([Attention(0.25) for _ in range(3)])
+
+    def moments(self, x: Tensor) -> dict[str, Tensor]:
+        centre = x.mean(-1, keepdim=True)
+        return {"centre": centre.tanh(), "spread": (x - centre).square().mean(-1, keepdim=True)}
+
+    def stacked(self, x: Tensor, by: Tensor) -> Tensor:
+        residual = x
+        x = self.first(x) * by
+        x = x.sigmoid() * x
+        x = x.tanh() * x
+        x = x.sin() * x
+        return residual + x * by
+
+    def shaped(self, x: Tensor, kind: Tensor, mask: Tensor, exact: Tensor, phase: Tensor, rate: float) -> Any:
+        x = torch.where(mask, x, x * rate) + F.one_hot(kind, 4)
+        for shaper in self.shapes:
+            x, _ = shaper(x)
+        for shaper in self.shapes[::2]:
+            x, height = shaper(x, x)
+            x = x + height
+        known = self.moments(x)
+        later = self.moments(known["spread"] * x)
+        stacked = self.stacked(x, known["centre"]) + self.stacked(later["centre"] * x, later["spread"])
+        return {0.5: stacked * known["spread"], ("a", 1): exact.sum(), None: {"b": phase.abs() * 2, True: [x, rate]}}
 
     def forward(self, x: Tensor, unused: Tensor) -> dict[str, Any]:
         scale, shift = halves(self.first(x))
@@ -172,6 +197,11 @@ class Recorded(nn.Module):
         self.vectors = nn.ParameterDict({"left": nn.Parameter(torch.rand(4)), "class": nn.Parameter(torch.rand(4))})
         self.normal = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
         self.embed = nn.ModuleDict({"first": nn.EmbeddingBag(5, 4), "self": nn.Bilinear(4, 4, 4)})
+        for name in ("$", "$$"):
+            self.register_parameter(name, nn.Parameter(torch.rand(4)))
+            self.register_buffer(name * 3, torch.ones(4))
+            self.add_module(name * 5, Counted(4))
+            self.add_module(name * 7, nn.ModuleList([Counted(4), Counted(4)]))
         self.w, self.Weights = nn.Parameter(torch.rand(4)), nn.Linear(4, 4)
         for name in ("count", "tensors", "stored", "training_"):
             self.register_buffer(name, torch.arange(4) + 0.5)
@@ -190,6 +220,10 @@ class Recorded(nn.Module):
         x = self.normal(self.mixed_parts(x)) * self.vectors["left"] + self.vectors["class"] + self.w
         x = self.embed["self"](x, x) + self.embed["first"].weight.sum(0) + self.Weights(x)
         x = x * self.count + self.tensors + self.stored * self.training_ + self.readers.alone
+        for name in ("$", "$$"):
+            x = x * getattr(self, name) + getattr(self, name * 3)
+            for part in (getattr(self, name * 5), *getattr(self, name * 7)):
+                x = part(x)
         return x + self.turn.real * self.halves.float()[0] + self.empty.sum()
 
 

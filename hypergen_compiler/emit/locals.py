@@ -106,9 +106,7 @@ class Locals:
     def signature_leaves(self) -> list[Any]:
         """All tensor inputs of an entry point, used or not; the arguments of any other function."""
         entry = self.function.entry
-        if entry is None:
-            return list(self.flow.region.arguments)
-        if not self.flow.region.is_entry:
+        if entry is None or not self.flow.region.is_entry:
             return list(self.flow.region.arguments)
         return [node for node in entry.entry.graph.nodes if node.op == "placeholder"]
 

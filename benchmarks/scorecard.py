@@ -75,7 +75,7 @@ LINES = (
     Line("comparison", "One rule tells whether results agree, in verification, tests and experiments",
          (*PYTEST, "tests/verification/test_verify.py"), passed),
     Line("fuzzing", "Generated programs are compiled right, or refused with a code",
-         ("python", "-m", "benchmarks.fuzzing", "--programs", "1000"), fuzzed),
+         ("python", "-m", "benchmarks.fuzzing", "--programs", "5000", "--first", "400000"), fuzzed),
     Line("hostile", "Names and texts that try to become code stay names and texts",
          (*PYTEST, "tests/fuzz/test_hostile.py"), passed),
     Line("stopped", "Killed at 200 moments of compiling and updating: the old folder or the new one, whole",
@@ -89,7 +89,7 @@ LINES = (
     Line("determinism", "Equal bytes under five hash seeds, in two folders, with every Python that is here",
          ("python", "-m", "benchmarks.determinism"), determined),
     Line("mutation", "Small mistakes in layout, plan, emission and checker are noticed by tests; the aim is 80%",
-         ("python", "-m", "benchmarks.mutation"), noticed, missed),
+         ("python", "-m", "benchmarks.mutation", "--mutants", "100", "--seed", "2"), noticed, missed),
     Line("errors", "Every code is triggered through the command line, with its place and remedy",
          (*PYTEST, "tests/hardness/test_errors.py"), passed),
 )  # fmt: skip

@@ -54,20 +54,20 @@ def causes(
     point, training = known[first.entry], first.mode == "training"
     batches = sorted({check.batch for check in failures if (check.entry, check.mode) == (first.entry, first.mode)})
 
-    def run(one: nn.Module) -> dict[str, Any]:
+    def run(one: nn.Module, batch: int = first.batch) -> dict[str, Any]:
         with seeded():
-            inputs = point.example(first.batch)
+            inputs = point.example(batch)
         with preserved_buffers(one):
             return observe_model(one, point, copies(inputs), training, SEED)
 
     for what, find in {
         "kept": lambda: kept(model, before, run),
         "weights": lambda: changed_weights(model, run),
-        "size": lambda: decides_by_size(model, point, batches, training),
+        "size": lambda: decides_by_size(model, point, batches, training, run),
     }.items():
         try:
             found = find()
-        except Exception:  # a model may take no other weights, and no run beside those that were compared
+        except Exception:  # a model may take no other weights, or not this batch size
             continue
         if found is not None:
             detail, where = found
@@ -75,7 +75,7 @@ def causes(
             return
 
 
-Run = Callable[[nn.Module], dict[str, Any]]
+Run = Callable[..., dict[str, Any]]  # a call of a model, perhaps at another batch size
 Cause = tuple[str, str | None]  # what the model does, and the line that does it
 
 
@@ -136,9 +136,12 @@ def changed_weights(model: nn.Module, run: Run) -> Cause | None:
     return f"the model changes its weights `{'`, `'.join(changed)}`, and gives something else in the next call", None
 
 
-def decides_by_size(model: nn.Module, point: EntryPoint, batches: Sequence[int], training: bool) -> Cause | None:
+def decides_by_size(
+    model: nn.Module, point: EntryPoint, batches: Sequence[int], training: bool, run: Run
+) -> Cause | None:
     """Whether what the model does at a batch size that failed is no case of what it does at others."""
     for batch in batches:
+        run(model, batch)
         recorded = [size for size in batch_sizes(model) if size != batch][:2]
         try:
             record_mode(model, point, [*recorded, batch], training=training)

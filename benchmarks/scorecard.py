@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.scorecard_page import Result, page
@@ -43,12 +44,13 @@ def passed(output: str) -> str:
     return f"{good} of {sum(counts.values())} tests pass"
 
 
-def fuzzed(output: str) -> str:
+def fuzzed(output: str, what: str = "programs") -> str:
+    """`1000 programs: 99.0% accepted, 10 refused, 0 wrong or crashed`, of those that run by themselves."""
     counts = {kind: int(number) for kind, number in re.findall(r"'(\w+)': (\d+)", output.splitlines()[-1])}
     runs = sum(counts.values()) - counts.get("invalid", 0)
     bad = counts.get("wrong", 0) + counts.get("crashed", 0)
     share = 100 * counts.get("accepted", 0) / max(runs, 1)
-    return f"{runs} programs: {share:.1f}% accepted, {counts.get('refused', 0)} refused, {bad} wrong or crashed"
+    return f"{runs} {what}: {share:.1f}% accepted, {counts.get('refused', 0)} refused, {bad} wrong or crashed"
 
 
 def determined(output: str) -> str:
@@ -77,7 +79,7 @@ LINES = (
     Line("fuzzing", "Generated programs are compiled right, or refused with a code",
          ("python", "-m", "benchmarks.fuzzing", "--programs", "5000", "--first", "400000"), fuzzed),
     Line("hostile", "Names and texts that try to become code stay names and texts",
-         (*PYTEST, "tests/fuzz/test_hostile.py"), passed),
+         ("python", "-m", "benchmarks.fuzzing", "--hostile", "1000", "--first", "400000"), partial(fuzzed, what="models")),
     Line("stopped", "Killed at 200 moments of compiling and updating: the old folder or the new one, whole",
          (*PYTEST, "tests/hardness/test_stopped.py"), passed),
     Line("killed training", "Killed at random moments of training: the next run goes on",

@@ -34,6 +34,7 @@ def test_tests_are_counted(output, said):
 def test_programs_are_counted():
     said = fuzzed("7 refused HG401\n{'accepted': 190, 'refused': 6, 'wrong': 3, 'crashed': 1, 'invalid': 5}\n")
     assert said == "200 programs: 95.0% accepted, 6 refused, 4 wrong or crashed"
+    assert fuzzed("{'accepted': 30}\n", "models") == "30 models: 100.0% accepted, 0 refused, 0 wrong or crashed"
 
 
 def test_mistakes_are_counted():

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hypergen_compiler.recipes import Gan
 
-from .rarer import Drawn, Named, Numbers, Recorded, Sized
+from .rarer import Drawn, Named, Numbers, Recorded, Regression, Sized
 
 __all__ = ["CASES", "Case"]
 
@@ -311,6 +311,10 @@ def vectors(n: int) -> tuple[Tensor, ...]:
     return (torch.randn(n, 4),)
 
 
+def drawn_items(n: int) -> tuple[Any, ...]:
+    return torch.randn(n, 1, 4, 4).double(), torch.arange(n) % 5, torch.arange(n) % 3, torch.randint(3, (n, 7)), n
+
+
 def inputs(n: int) -> tuple[Any, ...]:
     """A tensor of every kind, and a number."""
     x = torch.randn(n, 4)
@@ -352,9 +356,11 @@ CASES = {
     "recorded": Case(Recorded, vectors, {"loss": None, "sample": None, "entries": ("forward",)}),
     "drawn": Case(
         Drawn,
-        lambda n: (torch.randn(n, 1, 4, 4).double(), torch.arange(n) % 5, n),
+        drawn_items,
         {"penalty": "chains"},
     ),
+    "drawn in one file": Case(Drawn, drawn_items, single_file=True),
+    "regression": Case(Regression, lambda n: (torch.randn(n, 2), torch.randn(n, 2)), {"sample": None}),
     "sized": Case(
         Sized,
         lambda n, side=8: (torch.rand(n, 2, side, side),),

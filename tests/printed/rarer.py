@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Drawn", "Named", "Numbers", "Recorded", "Sized"]
+__all__ = ["Drawn", "Named", "Numbers", "Recorded", "Regression", "Sized"]
 
 
 class Numbers(nn.Module):
@@ -131,6 +131,8 @@ class Named(nn.Module):
 
     def shaped(self, x: Tensor, kind: Tensor, mask: Tensor, exact: Tensor, phase: Tensor, rate: float) -> Any:
         x = torch.where(mask, x, x * rate) + F.one_hot(kind, 4)
+        for scale in (self.a, self.b, self.c):
+            x = (x * scale.contiguous()).sin()
         for shaper in self.shapes:
             x, _ = shaper(x)
         for shaper in self.shapes[::2]:
@@ -240,13 +242,24 @@ class Drawn(nn.Module):
         self.up, self.norm, self.table = nn.Linear(3, 16), nn.BatchNorm1d(16), nn.Embedding(5, 3)
         self.double()
 
-    def loss(self, x: Tensor, y: Tensor, n: int) -> Tensor:
-        h = self.norm(self.up(self.table(y) + x.mean()))
+    def loss(self, x: Tensor, y: Tensor, kind: Tensor, place: Tensor, n: int) -> Tensor:
+        h = self.norm(self.up(self.table(y) + x.mean() + F.one_hot(kind, 3) + F.one_hot(place, 3).sum(1)))
         return (h.view(-1, 1, 4, 4) - x).square().flatten(1).sum(1) / n
 
     def sample(self, n: int, temperature: float = 0.5) -> Batch:
         noise = torch.randn(n, 3, dtype=torch.float64) * temperature
         return Batch(self.norm(self.up(noise)).view(n, 1, 4, 4), torch.arange(n) % 5)
+
+
+class Regression(nn.Module):
+    """A statistical model of pairs."""
+
+    def __init__(self):
+        super().__init__()
+        self.slope, self.offset = nn.Parameter(torch.tensor([0.5, 1.0])), nn.Parameter(torch.zeros(1))
+
+    def loss(self, x: Tensor, y: Tensor) -> Tensor:
+        return (x * self.slope + self.offset - y).square().sum(1).mean()
 
 
 class Sized(nn.Module):

@@ -49,8 +49,8 @@ FOUND = """
 - A model that does not repeat itself was reported as a bug of HyperGen.
 - A parameter that is registered as a buffer too was taken for one that nobody reads, and its package for a wrong one.
 - A parameter without elements, or one at the very end of a part of the buffer, was taken for a mistake of the layout.
-- A model that decides by the size of its batch, keeps what it has made of weights, or changes its weights as it runs was
-  reported as a bug of HyperGen; it is refused by name now, at its line where there is one.
+- A model that decides by the size of its batch, keeps what it has made of weights, or changes its weights as it runs
+  was reported as a bug of HyperGen; it is refused by name now, at its line where there is one.
 - A mapping with a key of `None`, or with types or pairs as keys, was stopped as a bug of HyperGen.
 - A model that sets torch's default type or switches gradients off left that to whatever ran next.
 """

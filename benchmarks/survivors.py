@@ -7,7 +7,7 @@ __all__ = ["reason"]
 TESTED = "has a test since"
 NAME = "a value gets a name that reads less well"
 BLANK = "the line before is blank"
-ONE_FILE = "what the one file takes from elsewhere: `tests/emit/test_single_file.py`, too slow to be tried, runs such files"
+ONE_FILE = "`tests/emit/test_single_file.py` runs such a file, but is too slow to be among the tests that are tried"
 WHOLE = "no whole number lies between"
 
 REASONS: tuple[tuple[str, str, str], ...] = (

@@ -107,9 +107,8 @@ def signature_shapes(function: Function) -> str:
     texts = []
     for place, leaf in enumerate(function.model.arguments):
         if not isinstance(leaf, Part):
-            is_alone = function.entry is not None
-            members = [leaf] if is_alone else [member.arguments[place] for member in function.members]
-            texts.append(common_shape(members, function))
+            given = [member.arguments[place] for member in function.members]
+            texts.append(common_shape([leaf] if function.entry is not None else given, function))
     return ", ".join(text for text in texts if text)
 
 

@@ -240,10 +240,12 @@ class Drawn(nn.Module):
     def __init__(self):
         super().__init__()
         self.up, self.norm, self.table = nn.Linear(3, 16), nn.BatchNorm1d(16), nn.Embedding(5, 3)
+        self.calm, self.grouped = nn.LayerNorm(16), nn.GroupNorm(4, 16)
         self.double()
 
     def loss(self, x: Tensor, y: Tensor, kind: Tensor, place: Tensor, n: int) -> Tensor:
         h = self.norm(self.up(self.table(y) + x.mean() + F.one_hot(kind, 3) + F.one_hot(place, 3).sum(1)))
+        h = self.grouped(self.calm(h))
         return (h.view(-1, 1, 4, 4) - x).square().flatten(1).sum(1) / n
 
     def sample(self, n: int, temperature: float = 0.5) -> Batch:

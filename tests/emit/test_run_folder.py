@@ -50,6 +50,23 @@ def test_a_folder_that_is_full_keeps_what_it_has(folder, tmp_path, monkeypatch):
     assert len((tmp_path / "run" / "log.csv").read_text().splitlines()) == 9
 
 
+def test_a_run_that_a_person_stops_says_how_it_goes_on(folder, tmp_path, monkeypatch):
+    training = module("noisy", "training")
+    advance, options = training.Trainer.advance, "--steps 6 --batch 8 --episodes 2 --checkpoint-every 2".split()
+
+    def stopped(self):
+        if self.step == 3:
+            raise KeyboardInterrupt
+        return advance(self)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="stopped at step 3: the same command goes on"):
+        patch.setattr(training.Trainer, "advance", stopped)
+        command(folder, monkeypatch, "--out", tmp_path / "run", *options)
+    assert module("noisy", "checkpoint").read_checkpoint(tmp_path / "run")["step"] == 2
+    command(folder, monkeypatch, "--out", tmp_path / "run", *options)
+    assert len((tmp_path / "run" / "log.csv").read_text().splitlines()) == 7
+
+
 def test_a_place_that_is_no_folder_is_said(folder, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     with pytest.raises(SystemExit, match="file/run cannot be written"):

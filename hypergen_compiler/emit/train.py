@@ -75,6 +75,7 @@ def learner(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         counted=Code("self.every * " if penalised else ""),
         sums=4 if critic else 3,
         together=plan.together,
+        long=has_long_sampler(program),
         critic=identifier(critic) if critic else None,
         unpacked=unpacked(names),
         arguments=loss_arguments(program, names, critic) if critic else None,

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from .packages import Quiet, publish
 from .runs import equal, module, tensors, trainer
 
 # --- settings
@@ -124,6 +125,33 @@ def test_a_compiled_step_is_one_graph_and_the_same(folder, monkeypatch):
             run.advance()
     assert calls == [{"fullgraph": True}]
     assert equal(*(tensors(run.hypernetwork) for run in runs))
+
+
+class Walk(Quiet):
+    """Samples by so many calls that no gradient goes through them."""
+
+    def sample(self, n: int) -> torch.Tensor:
+        x = torch.zeros(n, 5)
+        for _ in range(100):
+            x = x + 0.01 * self(x)
+        return x
+
+
+def test_a_long_sampler_is_no_part_of_what_is_compiled(folder, monkeypatch):
+    publish(Walk(), folder / "walk", "biases")
+    compiled, calls = nn.Module.compile, []
+
+    def counted(graph, _):
+        calls.append(sum(node.op.startswith("call_") for node in graph.graph.nodes))
+        return graph.forward
+
+    monkeypatch.setattr(nn.Module, "compile", lambda self, **options: compiled(self, **options, backend=counted))
+    runs = [trainer(folder, "walk", steps=4, penalty_every=1, compile=compile) for compile in (False, True)]
+    for run in runs:
+        terms = [run.advance() for _ in range(3)]
+        assert terms[-1].penalty
+    assert equal(*(tensors(run.hypernetwork) for run in runs))
+    assert max(calls) < 100
 
 
 # --- dependence on the data

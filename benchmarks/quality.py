@@ -1,5 +1,6 @@
 """What each head learns, and whether its samples follow the data:  python -m benchmarks.quality [--data mnist.npz]
 
+The default head trains without the penalty, and without mixtures of classes too, which tells what each of them costs.
 Every contender trains with as many steps on as many pictures, at the one of RATES that is best for the plain model, by
 the validation loss of seed 0; the plain model also for two and four times as many steps, which tells what it reaches in
 a head's time.
@@ -13,7 +14,7 @@ import hashlib
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import cache, partial
@@ -35,6 +36,7 @@ RATES = (1e-3, 3e-3, 1e-2)
 LENGTHS = (1, 2, 4)  # of the plain model's trainings, times a head's steps; the longest only for slow heads
 LEARNING = "model weights layers hypernetwork objective learner optimizer settings episodes".split()  # files
 SECONDS = 10.0  # for a ratio of steps
+PARTS = {"no penalty": ("penalty",), "neither penalty nor mixtures": ("penalty", "mixtures")}  # left out
 
 
 @cache
@@ -56,9 +58,11 @@ class Kept:
         steps = length * TASKS[name].steps
         return self.begin((name, "plain", steps, rate, seed), run_plain, name, data, steps, rate, seed)
 
-    def head(self, name: str, data: Path | None, folder: Path, rate: float, seed: int) -> Callable[[], Run]:
-        key = (folder.name, TASKS[name].steps, fingerprint(folder), rate, seed)
-        return self.begin(key, run_head, name, data, folder, rate, seed)
+    def head(
+        self, name: str, data: Path | None, folder: Path, rate: float, seed: int, without: Sequence[str] = ()
+    ) -> Callable[[], Run]:
+        key = (folder.name, *(f"no-{part}" for part in without), TASKS[name].steps, fingerprint(folder), rate, seed)
+        return self.begin(key, run_head, name, data, folder, rate, seed, without)
 
     def ratio(self, measured: Callable[[Path], float], folder: Path) -> float:
         path = self.folder / f"{folder.name}-ratio-{fingerprint(folder)}.json"
@@ -84,8 +88,8 @@ def run_plain(name: str, data: Path | None, steps: int, rate: float, seed: int) 
     return train_plain(TASKS[name], digits(name, data), steps, rate, seed)
 
 
-def run_head(name: str, data: Path | None, folder: Path, rate: float, seed: int) -> Run:
-    return train_head(TASKS[name], digits(name, data), folder, rate, seed)
+def run_head(name: str, data: Path | None, folder: Path, rate: float, seed: int, without: Sequence[str]) -> Run:
+    return train_head(TASKS[name], digits(name, data), folder, rate, seed, without)
 
 
 def compiled(name: str, data: Path | None, scratch: Path) -> dict[str, Path]:
@@ -115,12 +119,17 @@ def rows(name: str, data: Path | None, seeds: int, kept: Kept, scratch: Path) ->
     heads = {
         asked: [kept.head(name, data, folder, best, seed) for seed in range(seeds)] for asked, folder in folders.items()
     }
-    lasting = {length: [run() for run in runs] for length, runs in plain.items()}
     usual = design(Request(task.make(), pictures.images[:2]), name).plan.head
+    without = {
+        f"{usual}, {words}": [kept.head(name, data, folders[usual], best, seed, parts) for seed in range(seeds)]
+        for words, parts in PARTS.items()
+    }
+    lasting = {length: [run() for run in runs] for length, runs in plain.items()}
     found = [plain_row(best, lasting)]
     for asked, runs in heads.items():
-        found.append(row(asked, asked == usual, ratios[asked], [run() for run in runs], lasting))
-    return found
+        called = f"{asked} (default)" if asked == usual else asked
+        found.append(row(called, [run() for run in runs], lasting, ratios[asked]))
+    return found + [row(words, [run() for run in runs], lasting) for words, runs in without.items()]
 
 
 def main() -> None:

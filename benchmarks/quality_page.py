@@ -20,13 +20,13 @@ Mean = tuple[float, float]  # over seeds, with its standard error
 
 @dataclass(frozen=True)
 class Row:
-    """A contender over its seeds. `steps` are plain steps that one of its steps takes; `to_steps` and `to_time` its
-    loss less that of the plain model after equal steps, and after equal time."""
+    """A contender over its seeds. `steps` are plain steps that one of its steps takes, if that was measured; `to_steps`
+    and `to_time` its loss less that of the plain model after equal steps, and after equal time."""
 
     contender: str
     loss: Mean
     slope: Mean
-    steps: float
+    steps: float | None
     to_steps: Mean | None = None
     to_time: Mean | None = None
     longest: bool = False
@@ -37,10 +37,12 @@ def plain_row(rate: float, lasting: Mapping[int, Sequence[Run]]) -> Row:
     return Row(f"plain, learning rate {rate:g}", mean([r.loss for r in runs]), mean([r.slope for r in runs]), 1.0)
 
 
-def row(head: str, usual: bool, steps: float, runs: Sequence[Run], lasting: Mapping[int, Sequence[Run]]) -> Row:
+def row(contender: str, runs: Sequence[Run], lasting: Mapping[int, Sequence[Run]], steps: float | None = None) -> Row:
     loss, slope = mean([run.loss for run in runs]), mean([run.slope for run in runs])
-    to_steps, to_time = (less(loss, at_length(lasting, length)) for length in (1.0, steps))
-    return Row(f"{head} (default)" if usual else head, loss, slope, steps, to_steps, to_time, steps > max(lasting))
+    to_steps = less(loss, at_length(lasting, 1.0))
+    if steps is None:
+        return Row(contender, loss, slope, None, to_steps)
+    return Row(contender, loss, slope, steps, to_steps, less(loss, at_length(lasting, steps)), steps > max(lasting))
 
 
 def at_length(lasting: Mapping[int, Sequence[Run]], length: float) -> Mean:
@@ -92,7 +94,8 @@ def table(rows: Sequence[Row]) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for one in rows:
-        cells = [one.contender, shown(one.loss), signed(one.to_steps), signed(one.to_time), f"{one.steps:.2f}"]
+        cells = [one.contender, shown(one.loss), signed(one.to_steps), signed(one.to_time)]
+        cells.append("" if one.steps is None else f"{one.steps:.2f}")
         lines.append(f"| {' | '.join([*cells, shown(one.slope)])} |")
     return lines
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +17,7 @@ from benchmarks.quality_tasks import PICTURES, Digits, Task, share_slope
 from benchmarks.steps import ratio, time_pairs
 from hypergen_compiler.publishing.package import import_package
 
-__all__ = ["Run", "step_ratio", "train_head", "train_plain"]
+__all__ = ["Run", "step_ratio", "train_head", "train_plain", "training"]
 
 DRAWS = 20  # of a held-out loss, which is random
 
@@ -73,11 +73,12 @@ def plain_step(task: Task, digits: Digits, model: nn.Module, steps: int, rate: f
     return step
 
 
-def train_head(task: Task, digits: Digits, folder: Path, rate: float, seed: int) -> Run:
-    """A compiled package by its own training loop, with its own settings but for steps, pictures and learning rate."""
+def train_head(task: Task, digits: Digits, folder: Path, rate: float, seed: int, without: Collection[str] = ()) -> Run:
+    """A compiled package by its own training loop, with its own settings but for steps, pictures and learning rate,
+    and for the parts of the method that it goes `without`: "penalty", "mixtures"."""
     torch.set_num_threads(1)
     package = import_package(folder, folder.name)
-    run = training(digits, package, task.steps, rate, seed)
+    run = training(digits, package, task.steps, rate, seed, without)
     while run.step < task.steps:
         run.advance()
     hypernetwork = (run.averaged or run.hypernetwork).eval()
@@ -94,10 +95,12 @@ def train_head(task: Task, digits: Digits, folder: Path, rate: float, seed: int)
         )
 
 
-def training(digits: Digits, package: ModuleType, steps: int, rate: float, seed: int):
-    episodes = package.training.Settings().episodes
-    settings = package.training.Settings(steps=steps, batch=PICTURES // episodes, lr=rate, seed=seed)
-    return package.training.Trainer(package.data.Data((digits.images,), digits.labels), settings)
+def training(digits: Digits, package: ModuleType, steps: int, rate: float, seed: int, without: Collection[str] = ()):
+    usual = package.training.Settings()
+    strength = 0.0 if "penalty" in without else usual.strength
+    settings = usual._replace(steps=steps, batch=PICTURES // usual.episodes, lr=rate, seed=seed, strength=strength)
+    labels = torch.zeros_like(digits.labels) if "mixtures" in without else digits.labels
+    return package.training.Trainer(package.data.Data((digits.images,), labels), settings)
 
 
 def step_ratio(task: Task, digits: Digits, seconds: float, folder: Path) -> float:

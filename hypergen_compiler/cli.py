@@ -17,6 +17,27 @@ from hypergen_compiler.audit.command import audit_command
 from hypergen_compiler.commands import owning
 from hypergen_compiler.commands.doctor import doctor_command
 from hypergen_compiler.commands.experiment import experiments
+from hypergen_compiler.commands.options import (
+    BudgetOption,
+    EntryOption,
+    ExampleOption,
+    FolderArgument,
+    FrozenOption,
+    HeadOption,
+    JsonOption,
+    KeepOption,
+    LossOption,
+    NameOption,
+    OptionalSource,
+    PenaltyOption,
+    RecipeOption,
+    RecipeSetOption,
+    SampleOption,
+    SetOption,
+    SourceArgument,
+    SpaceOption,
+    as_origin,
+)
 from hypergen_compiler.commands.project import compile_and_show, named_target, project_targets
 from hypergen_compiler.commands.terminal import CHECK_FAILED, answer, reported, tell
 from hypergen_compiler.version import VERSION
@@ -35,56 +56,6 @@ app = typer.Typer(
 # Importing torch and a model's library makes half a million objects that stay. By default Python searches them for
 # garbage after every 700.
 OBJECTS_PER_COLLECTION = 100_000
-
-SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help="package.module:Name or path/to/file.py:Name")]
-OptionalSource = Annotated[
-    str | None,
-    typer.Argument(metavar="[SOURCE]", help="package.module:Name or path/to/file.py:Name; by default the project's"),
-]
-FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="folder of a compiled package")]
-ExampleOption = Annotated[
-    str,
-    typer.Option(
-        "--example", help="1x28x28, tokens:LENGTH:VOCABULARY, a .npz, .pt or .safetensors file, or module:function"
-    ),
-]
-LossOption = Annotated[
-    str, typer.Option("--loss", metavar="NAME", help="method that gives the loss, module:function, or none")
-]
-SampleOption = Annotated[
-    str, typer.Option("--sample", metavar="NAME", help="method that draws n samples, module:function, or none")
-]
-EntryOption = Annotated[
-    list[str], typer.Option("--entry", metavar="NAME", help="a further method or module:function; repeatable")
-]
-SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="a constructor argument; repeatable")]
-FrozenOption = Annotated[
-    bool, typer.Option("--allow-frozen", help="keep decisions that the model takes from its weights")
-]
-BudgetOption = Annotated[str | None, typer.Option("--budget", help="memory for training, such as 64MB or 2x")]
-RecipeOption = Annotated[
-    str | None,
-    typer.Option("--recipe", metavar="NAME", help="how loss and sampler are made around a network: ddpm, vae, nll ..."),
-]
-RecipeSetOption = Annotated[
-    list[str], typer.Option("--recipe-set", metavar="KEY=VALUE", help="a setting of the recipe; repeatable")
-]
-HeadOption = Annotated[
-    str | None,
-    typer.Option("--head", metavar="NAME", help="biases, gains, low-rank ...; by default what fits"),
-]
-KeepOption = Annotated[
-    list[str], typer.Option("--keep", metavar="PATTERN", help="weights to learn alike for all datasets; repeatable")
-]
-PenaltyOption = Annotated[
-    str | None,
-    typer.Option("--penalty", metavar="NAME", help="unbiased (default), literal, mean, lagrangian, chains or none"),
-]
-SpaceOption = Annotated[
-    str | None, typer.Option("--penalty-space", metavar="NAME", help="what it compares: weights or embedding")
-]
-NameOption = Annotated[str | None, typer.Option("--name", help="the package's name; by default the folder's")]
-JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
 
 @app.command("compile")
@@ -112,15 +83,26 @@ def compile_command(
 ) -> None:
     """Compile a model into a training package; without SOURCE, every package that pyproject.toml lists."""
     with reported():
-        from hypergen_compiler.request.origin import Origin
-        from hypergen_compiler.request.source import parse_settings
-
         if source is None:
             targets = project_targets(context)
         else:
-            given, recipe_given = parse_settings(settings), parse_settings(recipe_settings)
-            words = (source, given, example, loss, sample, entry, budget, allow_frozen)
-            origin = Origin(*words, recipe, recipe_given, head, keep, single_file, penalty, penalty_space)
+            origin = as_origin(
+                settings,
+                recipe_settings,
+                source=source,
+                example=example,
+                loss=loss,
+                sample=sample,
+                entries=entry,
+                budget=budget,
+                allow_frozen=allow_frozen,
+                recipe=recipe,
+                head=head,
+                keep=keep,
+                single_file=single_file,
+                penalty=penalty,
+                penalty_space=penalty_space,
+            )
             targets = named_target(name, out, origin)
         compile_and_show(targets, force=force, as_json=as_json, several=source is None)
 
@@ -146,27 +128,26 @@ def plan_command(
 ) -> None:
     """Show what would be emitted, without writing it, and what it was chosen from: parameters, memory, time."""
     with reported():
-        from rich.console import Group
+        from hypergen_compiler.commands.planning import planned
 
-        from hypergen_compiler.commands.show import show_alternatives, show_design
-        from hypergen_compiler.design import alternatives, design
-        from hypergen_compiler.pipeline import package_name
-        from hypergen_compiler.plan.alternatives import reason
-        from hypergen_compiler.publishing.manifest import describe_package
-        from hypergen_compiler.request.origin import Origin
-        from hypergen_compiler.request.source import parse_settings
-        from hypergen_compiler.request.words import request
-
-        given, recipe_given = parse_settings(settings), parse_settings(recipe_settings)
-        words = (source, given, example, loss, sample, entry, budget, allow_frozen)
-        origin = Origin(*words, recipe, recipe_given, head, keep, penalty, penalty_space)
-        asked = request(origin, tell)
-        found = design(asked, package_name(name, "package"), tell)
-        description = describe_package(found, asked.origin, None, {})
-        parts = {key: description[key] for key in ("model", "entries", "loss", "sample", "recipe", "layout", "plan")}
-        weighed, why = [asdict(row) for row in alternatives(found, tell)], reason(found.plan)
-        table = Group(show_design(description), show_alternatives(weighed, why))
-        answer({**parts, "alternatives": weighed, "reason": why}, as_json, table)
+        origin = as_origin(
+            settings,
+            recipe_settings,
+            source=source,
+            example=example,
+            loss=loss,
+            sample=sample,
+            entries=entry,
+            budget=budget,
+            allow_frozen=allow_frozen,
+            recipe=recipe,
+            head=head,
+            keep=keep,
+            penalty=penalty,
+            penalty_space=penalty_space,
+        )
+        description, shown = planned(origin, name)
+        answer(description, as_json, shown)
 
 
 @app.command("inspect")

@@ -79,7 +79,7 @@ def fairness_command(
 ) -> None:
     """Train on a rare class, and ask for more of it; half an hour on a CPU that is free, with --quick minutes."""
     with reported():
-        from hypergen_compiler.evidence.fairness.effort import BRIEF, FULL, QUICK
+        from hypergen_compiler.evidence.fairness.effort import BRIEF, FULL, OWN, QUICK
         from hypergen_compiler.evidence.fairness.experiment import measure
         from hypergen_compiler.evidence.fairness.families import FAMILIES
         from hypergen_compiler.evidence.fairness.page import as_values, table, write
@@ -89,8 +89,8 @@ def fairness_command(
             raise typer.BadParameter(f"{model!r} is none of {', '.join(FAMILIES)}", param_hint="--model")
         if out is not None:
             require_plots()
-        effort = QUICK if quick else FULL if model == "vae" else BRIEF
-        results = measure(model, data, labels_of(pair), share, effort, out, tell)
+        usual = BRIEF if model != "vae" else FULL if data is None else OWN
+        results = measure(model, data, labels_of(pair), share, QUICK if quick else usual, out, tell)
         if out is not None:
             write(out, results)
         answer(as_values(results), as_json, table(results))

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from hypergen_compiler.commands.options import FolderArgument
 from hypergen_compiler.commands.project import listed_target, project_targets
 from hypergen_compiler.commands.terminal import CHECK_FAILED, report, reported, tell
 
 __all__ = ["COMMANDS"]
 
-FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="folder of a compiled package")]
 FolderOrProject = Annotated[
     Path | None,
     typer.Argument(metavar="[DIR]", help="folder of a compiled package; by default all of the project's"),

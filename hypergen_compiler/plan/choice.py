@@ -89,19 +89,7 @@ def plan(
     Raises HG105 for a budget that is not a size, HG303 for one that is too small, HG304 for a head that the model
     cannot have, HG306 for such a penalty, and HG104 for a tensor that the loss takes without one row per item.
     """
-    unit = BYTES * layout.trained
-    options = list(weighed(layout) if head is None else of_head(known(head), layout))
-    if not options:
-        raise HyperGenError(
-            "HG304",
-            f"{program.model} has no tensor that the head {head!r} could condition",
-            remedy="Choose another head, or keep fewer of the weights.",
-        )
-    if budget is None:
-        options = [option for option in options if option.rank <= USUAL_RANK] or options
-        chosen = next((option for option in options if option.bytes <= max(USUAL_MEMORY, 2 * unit)), options[-1])
-    else:
-        chosen = choose(options, in_bytes(budget, unit))
+    chosen = candidate(program, layout, budget, head)
     parts = tuple(feature_encoder(value) for value in batch_inputs(program))
     statistical = is_statistical(layout)
     if statistical and chosen.head in READ_MOMENTS and (moments := by_moments(parts)):
@@ -123,6 +111,22 @@ def plan(
         *penalty_and_space(layout, chosen.head, penalty, space),
         statistical,
     )
+
+
+def candidate(program: Program, layout: ParameterLayout, budget: str | int | None, head: str | None) -> Candidate:
+    """The head and its size."""
+    options = list(weighed(layout) if head is None else of_head(known(head), layout))
+    if not options:
+        raise HyperGenError(
+            "HG304",
+            f"{program.model} has no tensor that the head {head!r} could condition",
+            remedy="Choose another head, or keep fewer of the weights.",
+        )
+    unit = BYTES * layout.trained
+    if budget is not None:
+        return choose(options, in_bytes(budget, unit))
+    options = [option for option in options if option.rank <= USUAL_RANK] or options
+    return next((option for option in options if option.bytes <= max(USUAL_MEMORY, 2 * unit)), options[-1])
 
 
 def known(head: str) -> str:

@@ -137,6 +137,12 @@ class TestTheWholePath:
         assert planned["plan"]["bytes"] == 16 * planned["plan"]["parameters"]
         assert [path for path in sorted(folder.rglob("*")) if "__pycache__" not in path.parts] == before
 
+    def test_plan_takes_the_penalty_that_compile_takes(self, run):
+        asked = ("nets.py:Net", "--example", "4", "--penalty", "literal", "--penalty-space", "weights", "--json")
+        planned = json.loads(run("plan", *asked).stdout)["plan"]
+        compiled = json.loads(run("compile", *asked, "--out", "net").stdout)["plan"]
+        assert (planned["penalty"], planned["space"]) == (compiled["penalty"], compiled["space"]) == ("literal", "weights")
+
     def test_warnings_are_messages(self, run):
         done = run("compile", "nets.py:Silent", "--example", "4", "--out", "silent")
         assert done.exit_code == 0 and "warning: Silent has no method 'sample'" in done.stderr

@@ -21,9 +21,9 @@ def log_uniform(m: int, largest: float) -> Tensor:
 
 
 class Gaussian(nn.Module):
-    """Numbers with a mean, between -1 and 1, and a variance, between 1/4 and 4."""
+    """Numbers with a mean, between -1 and 1, and a variance, between 1/4 and 4 where it is measured."""
 
-    quantity = "variance"
+    quantity, largest = "variance", 4.0
 
     def __init__(self):
         super().__init__()
@@ -37,16 +37,16 @@ class Gaussian(nn.Module):
         return torch.randn(n) * torch.sqrt(positive(self.variance)) + self.mean
 
     @staticmethod
-    def datasets(m: int, n: int) -> tuple[Tensor, Tensor]:
-        """The true variances [m] and n numbers for each, [m, n]"""
-        variance = log_uniform(m, 4.0)
+    def datasets(m: int, n: int, largest: float) -> tuple[Tensor, Tensor]:
+        """The true variances [m], 1 / `largest` to `largest`, and n numbers for each, [m, n]"""
+        variance = log_uniform(m, largest)
         return variance, 2 * torch.rand(m, 1) - 1 + variance.sqrt().unsqueeze(1) * torch.randn(m, n)
 
 
 class Exponential(nn.Module):
-    """Waiting times with a rate between 1/2 and 2."""
+    """Waiting times with a rate, between 1/2 and 2 where it is measured."""
 
-    quantity = "rate"
+    quantity, largest = "rate", 2.0
 
     def __init__(self):
         super().__init__()
@@ -60,20 +60,20 @@ class Exponential(nn.Module):
         return torch.empty(n).exponential_() / positive(self.rate)
 
     @staticmethod
-    def datasets(m: int, n: int) -> tuple[Tensor, Tensor]:
-        """The true rates [m] and n times for each, [m, n]"""
-        rate = log_uniform(m, 2.0)
+    def datasets(m: int, n: int, largest: float) -> tuple[Tensor, Tensor]:
+        """The true rates [m], 1 / `largest` to `largest`, and n times for each, [m, n]"""
+        rate = log_uniform(m, largest)
         return rate, torch.empty(m, n).exponential_() / rate.unsqueeze(1)
 
 
 class Uniform(nn.Module):
-    """Numbers between zero and a bound between 1/2 and 2.
+    """Numbers between zero and a bound, between 1/2 and 2 where it is measured.
 
     A density is zero beyond the bound, which gives no gradient: here a number costs 20 times as much as it lies beyond
     it, relative to it. With 5 numbers the most likely bound is still the largest of them.
     """
 
-    quantity = "bound"
+    quantity, largest = "bound", 2.0
 
     def __init__(self):
         super().__init__()
@@ -87,9 +87,9 @@ class Uniform(nn.Module):
         return torch.rand(n) * positive(self.bound)
 
     @staticmethod
-    def datasets(m: int, n: int) -> tuple[Tensor, Tensor]:
-        """The true bounds [m] and n numbers for each, [m, n]"""
-        bound = log_uniform(m, 2.0)
+    def datasets(m: int, n: int, largest: float) -> tuple[Tensor, Tensor]:
+        """The true bounds [m], 1 / `largest` to `largest`, and n numbers for each, [m, n]"""
+        bound = log_uniform(m, largest)
         return bound, torch.rand(m, n) * bound.unsqueeze(1)
 
 

@@ -31,7 +31,8 @@ SEEDS, QUICK_SEEDS = 5, 2
 DATASETS = 128  # in a step
 TESTED = 40_000  # datasets that a trained hypernetwork is measured on
 LIKELIHOOD_ALONE = 0.4  # of the steps; then the penalty grows over a tenth of them
-LR = 0.06
+LR = 0.12
+WIDER = 3.0  # the truths that are trained on reach so much further, or those at the edge would be pulled from it
 LARGEST_GRADIENT = 5.0
 EDGES = tuple(i / 20 for i in range(61))  # of the bins that estimates over truth are counted in
 
@@ -112,9 +113,10 @@ def trained(package: SimpleNamespace, cell: Cell, steps: int, seed: int) -> torc
     variance, the base replaces the estimate.
     """
     torch.manual_seed(seed)
-    draw = MODELS[cell.model].datasets
+    model = MODELS[cell.model]
+    draw = partial(model.datasets, n=cell.n, largest=WIDER * model.largest)
     hypernetwork, state = package.hypernetwork.Hypernetwork(), package.weights.State()
-    hypernetwork.encoder.calibrate(list(draw(DATASETS, cell.n)[1]))
+    hypernetwork.encoder.calibrate(list(draw(DATASETS)[1]))
     optimizer = package.optimizer.make_optimizer(hypernetwork, LR)
     rates = [group["lr"] for group in optimizer.param_groups]
     shared, _ = hypernetwork.groups()
@@ -124,7 +126,7 @@ def trained(package: SimpleNamespace, cell: Cell, steps: int, seed: int) -> torc
             parameter.requires_grad_(since < 0)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * max(0.02, 0.5 + 0.5 * math.cos(math.pi * step / steps))
-        datasets = draw(DATASETS, cell.n)[1].unbind()
+        datasets = draw(DATASETS)[1].unbind()
         strength = cell.strength * min(1.0, max(0.0, 10 * since))
         terms = package.objective.objective(hypernetwork, state, *datasets, strength=strength)
         optimizer.zero_grad(set_to_none=True)
@@ -138,9 +140,10 @@ def trained(package: SimpleNamespace, cell: Cell, steps: int, seed: int) -> torc
 def tested(package: SimpleNamespace, cell: Cell, hypernetwork: torch.nn.Module) -> Tensor:
     """The mean of estimate over truth, the root mean square of its distance from one, and its histogram."""
     torch.manual_seed(1_000_000)
-    truth, numbers = MODELS[cell.model].datasets(TESTED, cell.n)
+    model = MODELS[cell.model]
+    truth, numbers = model.datasets(TESTED, cell.n, model.largest)
     embeddings = hypernetwork.embed_together((numbers.flatten(),), TESTED)
-    ratio = estimates(package, hypernetwork.emit(embeddings), MODELS[cell.model].quantity) / truth
+    ratio = estimates(package, hypernetwork.emit(embeddings), model.quantity) / truth
     histogram = torch.histogram(ratio.double(), torch.tensor(EDGES, dtype=torch.float64)).hist / TESTED
     return torch.cat([torch.stack([ratio.mean(), (ratio - 1).square().mean().sqrt()]).double(), histogram])
 

@@ -27,6 +27,11 @@ truth minus one: a hypernetwork that ignores its data could have any ratio, but 
 unbiased and proportional to the sample variance has an rmse of sqrt(2 / (n - 1)): 1.41 at n = 2, 0.71 at n = 5. Rows
 without a penalty are maximum likelihood. `expected` is what the method should reach.
 
+Truths are spread evenly over the logarithm, and those that are trained on reach three times further up and down than
+those that are measured: what charges an estimate for its variance, `literal` and `mean`, pulls it away from the ends of
+what it was trained on too. Of estimates proportional to the sample variance, which know no ends, these penalties at
+strength 10 would choose those with ratios of 0.671 and 0.886.
+
 ![distribution of the estimates](bias.png)
 """
 

@@ -28,6 +28,7 @@ __all__ = [
     "LADDER",
     "MIXTURES",
     "NEAREST",
+    "OWN",
     "PLAIN",
     "QUICK",
     "REAL",
@@ -99,4 +100,5 @@ class Results:
 QUICK = Effort(2, 300, 300, (PARTS, NO_PENALTY, MAIN, CALIBRATED), (MAIN, CALIBRATED))
 FULL = Effort(4, 1000, 2000, RECIPES, (NO_PENALTY, LITERAL, MAIN, UNPENALISED_CALIBRATED, CALIBRATED))
 FEW = (NO_PENALTY, MAIN, CALIBRATED)
+OWN = Effort(4, 1000, 2000, FEW, FEW)  # of a file's pictures
 BRIEF = Effort(4, 800, 800, FEW, FEW, workers=1)  # of families but VAEs

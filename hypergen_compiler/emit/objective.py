@@ -47,6 +47,7 @@ def objective(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         unit_shape=Code("[..., d]" if weights and plan.statistical else "[d]" if weights else "[]"),
         divisor=Code(f"{unit}.unsqueeze(-2)" if weights and plan.statistical else unit),
         differentiable=bool(sampler and sampler.differentiable and not weights and not is_long(sampler)),
+        long=sampler is not None and is_long(sampler),
         from_statistics=samples_from_statistics(program),
         together=plan.together,
         unpacked=unpacked(names),

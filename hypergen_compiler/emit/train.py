@@ -34,7 +34,7 @@ __all__ = [
 MAPPED = 2**25  # bytes: glibc maps a larger block anew each time that it is allocated
 FREE_STRENGTH, USUAL_STRENGTH = 10.0, 3.0  # of the penalty, more where it costs what all datasets share no likelihood
 SELDOM = 4  # steps from one penalty to the next where sampling is long
-LOOKS, FEW_LOOKS = 20, 4  # at what the weights do with the data, in a run; few where sampling is long
+LOOKS, FEW_LOOKS = 10, 4  # at what the weights do with the data, in a run; few where sampling is long
 
 
 def settings(program: Program, layout: ParameterLayout, plan: Plan) -> str:
@@ -75,6 +75,7 @@ def learner(program: Program, layout: ParameterLayout, plan: Plan) -> str:
         counted=Code("self.every * " if penalised else ""),
         sums=4 if critic else 3,
         together=plan.together,
+        long=has_long_sampler(program),
         critic=identifier(critic) if critic else None,
         unpacked=unpacked(names),
         arguments=loss_arguments(program, names, critic) if critic else None,

@@ -52,7 +52,7 @@ def test_a_long_sampler_is_used_seldom_and_without_a_gradient(turns, long):
     given = designed(turns)
     assert is_long(given[0].entry("sample")) == long
     assert f"penalty_every: int = {4 if long else 1}" in settings(*given)
-    assert f"LOOKS = {4 if long else 20}  #" in training(*given)
+    assert f"LOOKS = {4 if long else 10}  #" in training(*given)
     assert ("@torch.no_grad()" in objective(*given)) == long
 
 

@@ -205,3 +205,10 @@ def test_samples_under_the_exported_weights(run, export, tmp_path):
     for options in (("samples.png", "--count", "20"), ("samples.jpg",)):
         with pytest.raises(SystemExit):
             export("--samples", *options)
+
+
+def test_a_folder_that_is_not_there_is_said_first(run, export, tmp_path, capsys):
+    for options in (("--out", tmp_path / "none" / "weights.pt"), ("--samples", tmp_path / "none" / "samples.npz")):
+        with pytest.raises(SystemExit):
+            export(*map(str, options))
+        assert f"{options[1]}: there is no folder {tmp_path / 'none'}" in capsys.readouterr().err

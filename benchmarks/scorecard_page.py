@@ -49,6 +49,9 @@ FOUND = """
 - A model that does not repeat itself was reported as a bug of HyperGen.
 - A parameter that is registered as a buffer too was taken for one that nobody reads, and its package for a wrong one.
 - A parameter without elements, or one at the very end of a part of the buffer, was taken for a mistake of the layout.
+- A model that decides by the size of its batch, keeps what it has made of weights, or changes its weights as it runs
+  was reported as a bug of HyperGen; it is refused by name now, at its line where there is one.
+- A mapping with a key of `None`, or with types or pairs as keys, was stopped as a bug of HyperGen.
 - A model that sets torch's default type or switches gradients off left that to whatever ran next.
 """
 
@@ -57,6 +60,12 @@ MISSED = """
 
 Of the sample of small mistakes, what became of what. Mistakes that change nothing are left out of the sample;
 `benchmarks/equivalent.py` lists them with why.
+
+The sample was drawn and measured once, and no test was written for any of it before. Of the samples before it 159 of
+200 were noticed (seed 0) and 77 of 100 (seed 1), and then 91 of 100 (seed 3), as since the second of these every
+mistake also meets the texts of whole packages in `tests/printed`, whatever they take. A mistake that does not come to
+an end within 120 seconds of a processor counts as noticed. That nothing else does was tried with 18 samples that had
+no mistake at all: no test failed.
 
 """
 

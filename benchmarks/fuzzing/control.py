@@ -79,8 +79,8 @@ def loop(w: Writer) -> None:
     elif kind == 4:
         scales = w.member(f"nn.ParameterList([nn.Parameter(torch.rand({last})) for _ in range({k})])", "scales")
         w.add(f"{name} = {value.name}")
-        w.add(f"for p, q in zip({scales}, reversed({scales})):")
-        w.add(f"    {name} = ({name} * p + q).tanh()")
+        w.add(f"for p, other in zip({scales}, reversed({scales})):")
+        w.add(f"    {name} = ({name} * p + other).tanh()")
     elif kind == 5:
         layers = w.member(f"nn.ModuleDict({{key: nn.Linear({last}, {last}) for key in {list('abc'[:k])!r}}})", "table")
         w.add(f"{name} = sum(layer({value.name}) for layer in {layers}.values())")

@@ -33,7 +33,7 @@ def in_place(w: Writer) -> None:
                     f"{name}.masked_fill_({name} > 1, 0)",
                     f"{name}[{name} > 0.5] = 0.1" if w.maybe(0.3) else f"{name}.clamp_(-2, 2)",
                     f"{name}.flatten(1)[:, 0].add_(1)" if w.maybe(0.3) else f"{name}.neg_()",
-                    f"torch.add({name}, 1, out={name})" if w.maybe(0.05) else f"{name}.div_(2)",
+                    f"with torch.no_grad(): torch.add({name}, 1, out={name})" if w.maybe(0.05) else f"{name}.div_(2)",
                 ]
             )
         )

@@ -79,7 +79,8 @@ class Writer:
     def buffer(self, construction: str) -> str:
         name = self.member_name(self.pick(["running", "ema", "count", "mask"]))
         persistent = ", persistent=False" if self.maybe(0.2) else ""
-        self.owner.members.append(f'self.register_buffer("{name}", {construction}{persistent})')
+        known = f"_{self.owner.name}{name}" if name.startswith("__") else name  # as Python reads it in the class
+        self.owner.members.append(f'self.register_buffer("{known}", {construction}{persistent})')
         return f"self.{name}"
 
     def new(self, expression: str, shape: Sequence[int]) -> Value:

@@ -160,6 +160,8 @@ class Expressions:
         _, column, rest = place
         if column.kind != "index":
             return Expression(reach(column.variable, rest))
+        if any(column in loop.columns and loop.descent is not None for loop in self.flow.loops):
+            return Expression(column.variable)
         return progression_expression(column.variable, *rest)
 
     def power(self, position: int, place: int, dimension: int, power: float) -> Expression:

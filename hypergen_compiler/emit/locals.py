@@ -70,7 +70,7 @@ class Locals:
     def name_arguments(self) -> None:
         region = self.flow.region
         names = dict(region.names) if region.is_entry else region.scope.arguments
-        for leaf in self.signature_leaves():
+        for leaf in self.flow.region.arguments:
             is_input = self.function.entry is not None and isinstance(leaf, torch.fx.Node)
             given = leaf.meta.get("input") if is_input else None
             if given is not None and given.is_batch:
@@ -90,7 +90,7 @@ class Locals:
             self.used[self.names[leaf]].append((-1, -0.5))  # parameters differ even where their lives do not overlap
             if copied:
                 self.copied[leaf] = self.claim(copied, [life])
-        self.arguments = [self.names[leaf] for leaf in self.signature_leaves()]
+        self.arguments = [self.names[leaf] for leaf in self.flow.region.arguments]
         self.names |= self.copied
 
     def kept_copy(self, leaf: Any, name: str | None) -> str | None:
@@ -102,15 +102,6 @@ class Locals:
         if len(born) < 2 or born[1] >= self.flow.last_use(leaf, -1):
             return None
         return copy_of(self.flow.region, name)
-
-    def signature_leaves(self) -> list[Any]:
-        """All tensor inputs of an entry point, used or not; the arguments of any other function."""
-        entry = self.function.entry
-        if entry is None:
-            return list(self.flow.region.arguments)
-        if not self.flow.region.is_entry:
-            return list(self.flow.region.arguments)
-        return [node for node in entry.entry.graph.nodes if node.op == "placeholder"]
 
     def name_numbers(self) -> dict[tuple[int, int], str]:
         """A parameter for every group of numbers that differ between members, named after what they fill."""

@@ -13,14 +13,13 @@ from hypergen_compiler.program import Affine, Choice, Curve, Extent, Half
 
 __all__ = ["extent_expression", "number_expression", "progression_expression"]
 
+ROUNDED = 1e-11  # by how much of itself a number of twelve digits, as curves have, may be off
+
 
 def number_expression(value: Any, size_name: str) -> Expression:
     """A number as the user would write it: plain, following the batch or a second size, or depending on the mode."""
     if isinstance(value, Affine):
-        text = "n" if value.slope == 1 else f"{value.slope} * n"
-        if value.offset:
-            return Expression(f"{text} {'+' if value.offset > 0 else '-'} {abs(value.offset)}", 11)
-        return Expression(text, ATOM if value.slope == 1 else 12)
+        return line_expression("n", value.offset, value.slope)
     if isinstance(value, Extent):
         return extent_expression(value, size_name)
     if isinstance(value, Half):
@@ -48,7 +47,7 @@ def curve_expression(curve: Curve) -> Expression:
     term, scale = curve.term, abs(curve.scale)
     inside = math.copysign(1, curve.scale) * curve.offset
     factor = round(math.exp(inside)) if term == "math.log(n)" and scale == 1 and 0 < inside < 50 else 0
-    if factor and math.isclose(math.log(factor), inside, rel_tol=1e-12):
+    if factor and math.isclose(math.log(factor), inside, rel_tol=ROUNDED):
         text = f"math.log({factor} * n)"
         return Expression(text, ATOM) if curve.scale > 0 else Expression(f"-{text}", UNARY)
     inner = f"({term})" if "-" in term or (curve.inverse and " " in term) else term
@@ -92,9 +91,15 @@ def progression_expression(variable: str, first: float, step: float) -> Expressi
     if isinstance(first, float):
         start = f"{first} " + ("-" if step < 0 else "+") if first else "-" if step < 0 else ""
         return Expression(f"{start} {abs(step)} * {variable}".lstrip(), 11)
+    return line_expression(variable, first, step)
+
+
+def line_expression(variable: str, first: int, step: int) -> Expression:
+    """`2 * n + 4`, `3 - i`, `-n`."""
     scaled = variable if abs(step) == 1 else f"{abs(step)} * {variable}"
-    if step < 0:
+    if step < 0 < first:
         return Expression(f"{first} - {scaled}", 11)
+    text = f"-{scaled}" if step < 0 else scaled
     if first == 0:
-        return Expression(scaled, ATOM if step == 1 else 12)
-    return Expression(f"{scaled} {'+' if first > 0 else '-'} {abs(first)}", 11)
+        return Expression(text, 12 if abs(step) != 1 else UNARY if step < 0 else ATOM)
+    return Expression(f"{text} {'+' if first > 0 else '-'} {abs(first)}", 11)

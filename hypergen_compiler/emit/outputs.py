@@ -55,7 +55,7 @@ def output_type(output: Any, classes: Mapping[Container, Code]) -> str:
     if isinstance(output, list):
         return f"list[{one_type([output_type(item, classes) for item in output])}]"
     if isinstance(output, dict):
-        keys = one_type([type(key).__name__ for key in output])
+        keys = one_type([output_type(key, classes) for key in output])
         return f"dict[{keys}, {one_type([output_type(item, classes) for item in output.values()])}]"
     if isinstance(output, bool | int | float | str):
         return type(output).__name__

@@ -17,6 +17,8 @@ from hypergen_compiler.program import Affine, Container, Extent
 
 __all__ = ["function_text"]
 
+PLAIN = ("bool", "int", "float", "str")  # types of fixed inputs
+
 
 def function_text(
     printed: PrintedFunction,
@@ -44,15 +46,16 @@ def annotated(printed: PrintedFunction, place: int, gained: Collection[str], rec
     spaces = function.spaces
     if place < len(spaces):
         return f"{name}: {record_type(function, name, records)}"
-    tensors = len(signature_leaves(function))
+    tensors = len(function.model.arguments)
     if place >= len(spaces) + tensors:
         return f"{name}: {number_type(function, place - len(spaces) - tensors)}"
-    leaf = signature_leaves(function)[place - len(spaces)]
+    leaf = function.model.arguments[place - len(spaces)]
     if isinstance(leaf, Part):
         return f"{name}: {records[leaf.space].nodes[leaf.path][1].name}"
     item = leaf.meta.get("input") if isinstance(leaf, torch.fx.Node) else None
     if item is not None and not item.is_tensor:
-        return f"{name}: int" if item.name == "n" else name
+        kind = "int" if item.is_batch else type(item.value).__name__
+        return f"{name}: {kind}" if kind in PLAIN else name
     if isinstance(leaf, Weight) and any(is_gained(member, place - len(spaces), gained) for member in function.members):
         return f"{name}: Tensor | Gained"
     if place - len(spaces) in function.optional_arguments:
@@ -74,12 +77,6 @@ def number_type(function: Function, place: int) -> str:
     i, j = function.parameters[place][0]
     values = [member.body[i].leaves[j].value for member in function.members]
     return "float" if any(isinstance(value, float) for value in values) else "int"
-
-
-def signature_leaves(function: Function) -> list:
-    if function.entry is not None:
-        return [node for node in function.model.entry.graph.nodes if node.op == "placeholder"]
-    return function.model.arguments
 
 
 def record_type(function: Function, space: str, records: dict[str, Records]) -> str:
@@ -107,15 +104,11 @@ def docstring(printed: PrintedFunction) -> Code:
 
 
 def signature_shapes(function: Function) -> str:
-    leaves = [leaf for leaf in signature_leaves(function) if not isinstance(leaf, Part)]
-    places = [function.model.arguments.index(leaf) if leaf in function.model.arguments else None for leaf in leaves]
     texts = []
-    for leaf, place in zip(leaves, places, strict=True):
-        if place is None or function.entry is not None:
-            members = [leaf]
-        else:
-            members = [member.arguments[place] for member in function.members]
-        texts.append(common_shape(members, function))
+    for place, leaf in enumerate(function.model.arguments):
+        if not isinstance(leaf, Part):
+            given = [member.arguments[place] for member in function.members]
+            texts.append(common_shape([leaf] if function.entry is not None else given, function))
     return ", ".join(text for text in texts if text)
 
 

@@ -27,7 +27,7 @@ def loop_head(expressions: Expressions, loop: Loop) -> str:
 def column_source(expressions: Expressions, loop: Loop, column: Column) -> str:
     """The expression that a loop variable runs over."""
     if column.kind == "index":
-        return f"range({loop.turns})"
+        return counted(loop)
     if column.kind == "number":
         return displayed([number_expression(leaf.value, expressions.size_name).text for leaf in column.values])
     if column.kind == "value":
@@ -35,6 +35,16 @@ def column_source(expressions: Expressions, loop: Loop, column: Column) -> str:
     if isinstance(column.values[0], int):
         return slice_of_tuple(expressions, column)
     return displayed([reach(column.kind, (*column.prefix, value)) for value in column.values])
+
+
+def counted(loop: Loop) -> str:
+    """`range(50)`, `reversed(range(50))`, `range(50, 0, -1)`."""
+    down = loop.descent
+    if down is None:
+        return f"range({loop.turns})"
+    if down == range(loop.turns)[::-1]:
+        return f"reversed(range({loop.turns}))"
+    return f"range({down.start}, {down.stop}, {down.step})"
 
 
 def slice_of_tuple(expressions: Expressions, column: Column) -> str:

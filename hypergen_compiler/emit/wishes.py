@@ -93,7 +93,7 @@ def others(flow: Flow, names: Names, name: str | None, item: Item) -> list[str]:
         own = [made] if is_layer(flow.region, item) else []
         return [*own, f"{made}_{name}"] if made != name else []
     read = next((names[leaf] for leaf in map(flow.alias, item.leaves) if leaf in names), None)
-    return [f"{read}_{made}"] if read not in (None, made, "_") else []
+    return [f"{read}_{made}"] if read not in (None, made) else []
 
 
 def column_name(flow: Flow, names: Names, loop: Loop, column: Column) -> str:

@@ -52,5 +52,13 @@ class Loop:
         return self.repeated or self.count
 
     @property
+    def descent(self) -> range | None:
+        """What the variable of an index counts, where all numbers that it makes are the same and go down."""
+        lines = {place[2] for place in self.places.values() if place[0] == "column" and place[1].kind == "index"}
+        first, step = lines.pop() if len(lines) == 1 else (0, 1)
+        is_whole = isinstance(first, int) and isinstance(step, int)
+        return range(first, first + step * self.turns, step) if is_whole and step < 0 else None
+
+    @property
     def end(self) -> int:
         return self.start + self.period * self.count

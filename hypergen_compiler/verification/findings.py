@@ -6,18 +6,24 @@ from dataclasses import dataclass
 
 from hypergen_compiler.errors import HyperGenError
 
-__all__ = ["BATCHES", "SEED", "Check", "Verification"]
+__all__ = ["BATCHES", "ITSELF", "SEED", "Check", "Verification"]
 
 BATCHES = (1, 3, 17)  # none of them is a batch size that entry points are recorded at
 SEED = 20240131
+ITSELF = {  # how a model may disagree with itself, and what to do then
+    "repeat": "Keep what changes from call to call in a buffer, as a tensor; draw random numbers with torch.",
+    "kept": "Compute what is made of weights anew in every call: they come from the hypernetwork.",
+    "weights": "Weights come from the hypernetwork: limit or mask them where they are used; do not write to them.",
+    "size": "Write it without, or as a tensor's value that torch.where or a mask decides by.",
+}
 
 
 @dataclass(frozen=True)
 class Check:
     """One comparison: `what` of `entry` in `mode` at `batch` with `weights`.
 
-    It is an output, gradients, state, run, start, inputs, random, repeat, where the model does not do the same again,
-    or together, the pass that several datasets share.
+    It is an output, gradients, state, run, start, inputs, random, or together, the pass that several datasets share;
+    or what the model does not do as it should, of those in ITSELF, with the line that is at fault, if one is.
     """
 
     entry: str
@@ -28,6 +34,7 @@ class Check:
     ok: bool
     exact: bool
     detail: str
+    where: str | None = None
 
     @property
     def place(self) -> str:
@@ -61,18 +68,13 @@ class Verification:
         """
         if self.ok:
             return
-        if unsteady := next((check for check in self.failures if check.what == "repeat"), None):
-            raise HyperGenError(
-                "HG204",
-                f"{unsteady.place}: {unsteady.detail}",
-                remedy="Keep what changes from call to call in a buffer, as a tensor; draw random numbers with torch.",
-            )
+        if own := next((check for check in self.failures if check.what in ITSELF), None):
+            raise HyperGenError("HG204", f"{own.place}: {own.detail}", where=own.where, remedy=ITSELF[own.what])
         first = next((check for check in self.failures if check.what == "run"), self.failures[0])
         others = f" ({len(self.failures) - 1} more checks failed)" if len(self.failures) > 1 else ""
         raise HyperGenError(
             "HG602" if first.what == "run" else "HG601",
             f"{first.what} of {first.place}: {first.detail}{others}",
-            remedy="If the package was edited, undo or correct the edit. If the model decides by the batch's size or "
-            "keeps weights or results between calls, write it without. Otherwise please report this as a bug of "
-            "HyperGen, with the model.",
+            remedy="If the package was edited, undo or correct the edit. Otherwise please report this as a bug of "
+            "HyperGen, with the model: nothing was found in it that explains this.",
         )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hypergen_compiler.capture.fake import needs_faking
 from hypergen_compiler.capture.prepare import seeded
 from hypergen_compiler.verification.calls import compare_calls
+from hypergen_compiler.verification.causes import attributes_of, causes
 from hypergen_compiler.verification.compare import compare_gradients, compare_outputs, compare_states
 from hypergen_compiler.verification.findings import BATCHES, SEED, Check, Verification
 from hypergen_compiler.verification.observation import (
@@ -64,10 +65,12 @@ def verify_package(
             modes = {point.name: (True, False) for point in entry_points} | {
                 name: (mode == "training",) for name, mode in only.items() if mode
             }
+            attributes = attributes_of(model)
             checks = compare_all(worker, model, entry_points, batches, start, modes, modeless, notes)
             checks += [
                 check for point in entry_points if point.name == loss for check in compare_together(worker, point)
             ]
+            checks += causes(model, attributes, entry_points, [check for check in checks if not check.ok])
     return Verification(tuple(checks), tuple(notes))
 
 

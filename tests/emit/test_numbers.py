@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 import torch
 
+from hypergen_compiler.capture.numbers import curves
 from hypergen_compiler.emit.batches import (
     argument,
     batch_names,
@@ -30,6 +31,10 @@ NUMBERS = {
     "n - n // 2": (Half(other=True), 11),
     "n - 3": (Affine(1, -3), 11),
     "4 * n - 1": (Affine(4, -1), 11),
+    "3 - 2 * n": (Affine(-2, 3), 11),
+    "-n": (Affine(-1, 0), 13),
+    "-2 * n": (Affine(-2, 0), 12),
+    "-n - 1": (Affine(-1, -1), 11),
     "training": (Choice(True, False), 100),
     "not training": (Choice(False, True), 5),
     "0.1 if training else 0.0": (Choice(0.1, 0.0), 1),
@@ -74,6 +79,11 @@ def test_floats_that_follow_the_batch(text):
     assert found.text == text
     for n in (2, 3, 60):
         assert eval(found.text, {"math": math, "n": n}) == pytest.approx(CURVES[text].at(n), rel=1e-12)
+
+
+def test_a_logarithm_is_recognised_by_the_digits_that_a_curve_has():
+    curve = next(curves([math.log(3 * n) for n in (11, 5, 14)], (11, 5, 14)))
+    assert number_expression(curve, "length").text == "math.log(3 * n)"
 
 
 @pytest.mark.parametrize("inverse", [False, True])

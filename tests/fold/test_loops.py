@@ -114,7 +114,22 @@ def test_descending_numbers_too():
             x = self.blocks[0](x, i)
         return x
 
-    assert body(forward) == ["for i in range(3):", "    x = layer(w.blocks[0], x, 3 - i)", "return x"]
+    assert body(forward) == ["for i in range(3, 0, -1):", "    x = layer(w.blocks[0], x, i)", "return x"]
+
+
+def test_a_loop_goes_backwards_where_all_its_numbers_do():
+    def backwards(self, x):
+        for i in reversed(range(4)):
+            x = self.blocks[0](x, i) * i
+        return x
+
+    def both_ways(self, x):
+        for i in range(4):
+            x = self.blocks[0](x, 3 - i) * i
+        return x
+
+    assert body(backwards)[:2] == ["for i in reversed(range(4)):", "    x = layer(w.blocks[0], x, i) * i"]
+    assert body(both_ways)[:2] == ["for i in range(4):", "    x = layer(w.blocks[0], x, 3 - i) * i"]
 
 
 def test_other_numbers_are_listed():

@@ -21,6 +21,7 @@ class Pair(NamedTuple):
     second: Any
 
 def leaves(value):
+    value = list(value.values()) if isinstance(value, dict) else value
     return [value] if isinstance(value, torch.Tensor) else [leaf for item in value for leaf in leaves(item)]
 
 class Model(nn.Module):
@@ -92,6 +93,10 @@ def forward(self, x):
     "a container that holds another of its own class": """
 def forward(self, x):
     return Pair(x, Pair(self.fc(x), Other(x)))
+""",
+    "a mapping whose keys are nothing, pairs and types": """
+def forward(self, x):
+    return {None: x, ("a", 1): self.fc(x), torch.float64: x.double()}
 """,
     "a tuple of one tensor that another entry point reads": """
 def forward(self, x):

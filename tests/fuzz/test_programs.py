@@ -36,5 +36,10 @@ def test_some_programs_are_published_as_by_the_command_line():
     assert [outcome(program(seed), whole=True).kind for seed in (50_000, 50_001)] == ["accepted"] * 2
 
 
+@pytest.mark.parametrize("seed", [400_109, 400_960, 401_159])
+def test_names_of_classes_outputs_and_loops_do_not_keep_a_program_from_running(seed):
+    assert outcome(program(seed)).kind == "accepted"
+
+
 def test_equal_seeds_write_equal_programs():
     assert program(7) == program(7) != program(8)

@@ -85,6 +85,24 @@ CASES = [
                 return self.layer(x).mean()  # HERE
             return self.layer(x).sum()
         """), "torch.where"),
+    Case("HG204", body("""
+        def loss(self, x):
+            return self.layer(x * (2.0 if len(x) == 3 else 1.0)).mean()  # HERE
+        """), "without"),
+    Case("HG204", body("""
+        kept = None
+
+        def loss(self, x):
+            if self.kept is None:
+                self.kept = self.layer.weight.detach().softmax(1)
+            return (self.layer(x) @ self.kept).square().mean()
+        """), "anew in every call"),
+    Case("HG204", body("""
+        def loss(self, x):
+            result = self.layer(x).square().mean()
+            self.layer.weight.data.clamp_(-0.1, 0.1)
+            return result
+        """), "where they are used"),
     Case("HG205", body("""
         def loss(self, x):
             scale = self.layer.weight.abs().max().item()  # HERE

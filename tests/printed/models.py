@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from hypergen_compiler.recipes import Gan
 
+from .rarer import Drawn, Named, Numbers, Recorded, Regression, Sized
+
 __all__ = ["CASES", "Case"]
 
 
@@ -309,6 +311,16 @@ def vectors(n: int) -> tuple[Tensor, ...]:
     return (torch.randn(n, 4),)
 
 
+def drawn_items(n: int) -> tuple[Any, ...]:
+    return torch.randn(n, 1, 4, 4).double(), torch.arange(n) % 5, torch.arange(n) % 3, torch.randint(3, (n, 7)), n
+
+
+def inputs(n: int) -> tuple[Any, ...]:
+    """A tensor of every kind, and a number."""
+    x = torch.randn(n, 4)
+    return x, torch.arange(n) % 3, x > 0, torch.rand(n, 3, 5).double(), torch.complex(x, x + 1), 0.25
+
+
 @dataclass(frozen=True)
 class Case:
     """A model and what to compile it with."""
@@ -334,6 +346,26 @@ CASES = {
         Loops, lambda n: (torch.randn(n, 4), torch.randn(n, 4)), {"loss": None, "sample": None, "entries": ("carried",)}
     ),
     "forks": Case(Forks, lambda n: (torch.randn(n, 4), n, 0.5), {"head": "gains"}),
+    "numbers": Case(Numbers, vectors, {"loss": None, "sample": None, "entries": ("forward", "formulas", "calls")}),
+    "named": Case(
+        Named,
+        lambda n: (torch.randn(n, 4), torch.randn(n, 4)),
+        {"loss": None, "sample": None, "entries": ("forward", "several")},
+    ),
+    "shaped": Case(Named, inputs, {"loss": None, "sample": None, "entries": ("shaped",)}),
+    "recorded": Case(Recorded, vectors, {"loss": None, "sample": None, "entries": ("forward",)}),
+    "drawn": Case(
+        Drawn,
+        drawn_items,
+        {"penalty": "chains"},
+    ),
+    "drawn in one file": Case(Drawn, drawn_items, single_file=True),
+    "regression": Case(Regression, lambda n: (torch.randn(n, 2), torch.randn(n, 2)), {"sample": None}),
+    "sized": Case(
+        Sized,
+        lambda n, side=8: (torch.rand(n, 2, side, side),),
+        {"loss": None, "sample": None, "entries": ("forward",)},
+    ),
     "critic": Case(Generator, vectors, {"recipe": Gan(critic=Critic(), latent=3, shape=(4,))}),
     "dense": Case(Vectors, vectors, {"head": "dense", "penalty": "mean", "space": "weights"}),
     "factors": Case(

@@ -61,10 +61,10 @@ class MovingAverage:
 
     def __init__(self, hypernetwork: Hypernetwork, decay: float):
         self.hypernetwork = copy.deepcopy(hypernetwork, {id(buffer): buffer for buffer in hypernetwork.buffers()})
-        self.means, self.followed = list(self.hypernetwork.parameters()), list(hypernetwork.parameters())
+        self.means = list(self.hypernetwork.requires_grad_(False).parameters())
+        self.followed = [parameter.detach() for parameter in hypernetwork.parameters()]
         self.decay, self.steps = decay, 0
 
-    @torch.no_grad()
     def follow(self) -> None:
         """Takes in the parameters as a step has left them."""
         decay = min(self.decay, self.steps / (10 + self.steps))

@@ -11,7 +11,7 @@ its gradient, and so are the gradients of the loss: together they take the step 
 # torch.distributed and torch.autograd.Function have few types.
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -61,14 +61,15 @@ def rank() -> int:
     return dist.get_rank() if count() > 1 else 0
 
 
-def share(dataset: Batch) -> tuple[Tensor, ...]:
-    """The items of a dataset that are this process's, as many as any other's."""
-    inputs, processes = as_inputs(dataset), count()
+def share(datasets: Sequence[Batch]) -> list[tuple[Tensor, ...]]:
+    """The items of each dataset that are this process's, as many as any other's."""
+    found, processes = [as_inputs(dataset) for dataset in datasets], count()
     if processes == 1:
-        return inputs
-    if inputs[0].shape[0] % processes:
-        raise ValueError(f"a dataset of {inputs[0].shape[0]} items does not divide among {processes} processes")
-    return tuple(values.chunk(processes)[rank()] for values in inputs)
+        return found
+    for inputs in found:
+        if inputs[0].shape[0] % processes:
+            raise ValueError(f"a dataset of {inputs[0].shape[0]} items does not divide among {processes} processes")
+    return [tuple(values.chunk(processes)[rank()] for values in inputs) for inputs in found]
 
 
 class Total(torch.autograd.Function):

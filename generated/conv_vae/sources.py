@@ -75,6 +75,8 @@ def read(path: Path) -> Any:
     if path.is_dir():
         pictures = PictureFolder(path)
         return {"images": pictures} if pictures.labels is None else {"images": pictures, "labels": pictures.labels}
+    if not path.exists():
+        raise SystemExit(f"{path}: there is no such file or folder")
     if path.suffix not in readers or not path.is_file():
         raise SystemExit(
             f"{path}: cannot be read: expected .npz, .npy, .pt, .safetensors, a folder of pictures or module:function"

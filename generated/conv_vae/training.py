@@ -34,7 +34,7 @@ from .validation import Validation
 
 __all__ = ["Settings", "Trainer"]
 
-LOOKS = 20  # at what the weights do with the data, in a run
+LOOKS = 10  # at what the weights do with the data, in a run
 
 
 class Trainer(Learner):
@@ -64,6 +64,7 @@ class Trainer(Learner):
             penalised, start = self.strength() > 0, time.perf_counter()
             try:
                 self.advance()
+                losses = self.means() if log.is_due(self.step) else None
                 if self.step % checkpoint_every == 0 or self.step == self.settings.steps or log.times_steps:
                     self.settle()
             except NotFinite as fault:
@@ -71,7 +72,6 @@ class Trainer(Learner):
                 continue
             log.cost(penalised, time.perf_counter() - start, self.every)
             self.seconds = log.seconds()
-            losses = self.means() if log.is_due(self.step) else None
             log.progress(self.step, losses, self.seconds)
             last = self.step == self.settings.steps
             if last or self.step % max(100, self.settings.steps // LOOKS) == 0:

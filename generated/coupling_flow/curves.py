@@ -28,7 +28,7 @@ def draw_curves(folder: Path) -> None:
     for axes, panel in zip(figure.subplots(len(panels), 1, sharex=True), panels):
         for name, (steps, values) in panel.items():
             axes.plot(steps, values, label=name)
-        axes.legend(loc="upper right")
+        axes.legend()
         axes.grid(alpha=0.3)
     axes.set_xlabel("step")
     figure.savefig(folder / "curves.png")

@@ -31,6 +31,9 @@ def autophagy_penalty(real: Tensor, synthetic: Tensor, spread: Tensor) -> Tensor
     estimates that it should unbias; the product of two independent residuals does not. `real` is a
     target: no gradient flows into it, or the penalty is met by making H constant.
 
+    Measured by `hypergen experiment bias`: variances estimated from 5 numbers are 1.02 of the truth on
+    average, by likelihood alone 0.81.
+
     real [..., d], synthetic [..., k >= 2, d], spread [] -> [...]
     """
     k = synthetic.shape[-2]

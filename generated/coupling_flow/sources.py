@@ -71,6 +71,8 @@ def to_tensor(array: np.ndarray, dtype: torch.dtype | None = None) -> Tensor:
 def read(path: Path) -> Any:
     """The arrays in a file: one, several in their order, or several by name."""
     readers = {".npy": read_npy, ".npz": read_npz, ".pt": read_pt, ".safetensors": read_safetensors}
+    if not path.exists():
+        raise SystemExit(f"{path}: there is no such file or folder")
     if path.suffix not in readers or not path.is_file():
         raise SystemExit(f"{path}: cannot be read: expected .npz, .npy, .pt, .safetensors or module:function")
     try:

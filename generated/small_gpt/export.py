@@ -127,6 +127,9 @@ def parsed() -> argparse.Namespace:
         parser.error("--calibrate goes with --mix or --balance, and without --rows")
     if args.out.suffix not in (".safetensors", ".pt"):
         parser.error(f"{args.out}: the name must end in .safetensors or .pt")
+    for path in filter(None, (args.out, args.samples)):
+        if not path.parent.is_dir():
+            parser.error(f"{path}: there is no folder {path.parent}")
     if args.samples and args.samples.suffix != ".npz":
         parser.error(f"{args.samples}: the name must end in .npz")
     return args

@@ -20,12 +20,15 @@ class NotFinite(RuntimeError):
 
 
 class Taken(NamedTuple):
-    """A step that a device may still be at: whether all it computes is finite, and what its fault is looked for in."""
+    """A step that a device may still be at, `total`, which is finite where all is that it computes, and what its
+    fault is looked for in.
+    """
 
-    finite: Tensor
+    total: Tensor
     number: int
     datasets: list[Batch]
     terms: Objective
+    logged: Tensor  # the same on average over processes
 
 
 def first_fault(hypernetwork: Hypernetwork, state: State, datasets: Sequence[Batch], terms: Objective) -> str:

@@ -72,6 +72,8 @@ def read(path: Path) -> Any:
     """The arrays in a file: one, several in their order, or several by name."""
     readers = {".npy": read_npy, ".npz": read_npz, ".pt": read_pt, ".safetensors": read_safetensors}
     readers |= {".bin": read_bin}
+    if not path.exists():
+        raise SystemExit(f"{path}: there is no such file or folder")
     if path.suffix not in readers or not path.is_file():
         raise SystemExit(f"{path}: cannot be read: expected .npz, .npy, .pt, .safetensors, .bin or module:function")
     try:

@@ -31,6 +31,10 @@ def main() -> None:
         raise SystemExit(
             f"{args.out} cannot be written: {error}; the same command goes on from its last checkpoint"
         ) from error
+    except KeyboardInterrupt:
+        raise SystemExit(
+            f"\nstopped at step {trainer.step}: the same command goes on from its last checkpoint"
+        ) from None
     if rank() == 0:
         print(f"{args.out}: {trainer.step} steps in {trainer.seconds:.0f} s")
         if trainer.validation and (best := trainer.validation.best):

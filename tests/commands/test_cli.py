@@ -141,7 +141,9 @@ class TestTheWholePath:
         asked = ("nets.py:Net", "--example", "4", "--penalty", "literal", "--penalty-space", "weights", "--json")
         planned = json.loads(run("plan", *asked).stdout)["plan"]
         compiled = json.loads(run("compile", *asked, "--out", "net").stdout)["plan"]
-        assert (planned["penalty"], planned["space"]) == (compiled["penalty"], compiled["space"]) == ("literal", "weights")
+        assert (
+            (planned["penalty"], planned["space"]) == (compiled["penalty"], compiled["space"]) == ("literal", "weights")
+        )
 
     def test_warnings_are_messages(self, run):
         done = run("compile", "nets.py:Silent", "--example", "4", "--out", "silent")

@@ -82,12 +82,13 @@ class Learner:
         self.replicated = self.replicated or replicate(self.step_module)
         passes = [self.backward(first=i == 0) for i in range(self.settings.accumulate)]
         found = torch.stack(passes).mean(0) if len(passes) > 1 else passes[0]
-        terms, logged = Objective(*found.unbind()), average(found)
+        total, loss, penalty = found.unbind()
+        terms, logged = Objective(total, loss, penalty), average(found)
         norms = self.clip.norms(self.optimizer)
-        total = sum(norms.values(), start=logged.sum())  # is finite where all of it is
-        self.taken = Taken(total, self.step, self.datasets, terms, logged)
+        everything = sum(norms.values(), start=logged.sum())  # is finite where all of it is
+        self.taken = Taken(everything, self.step, self.datasets, terms, logged)
         if self.late:
-            leave_out_unless(total.isfinite(), self.optimizer)
+            leave_out_unless(everything.isfinite(), self.optimizer)
         else:
             self.settle()
         self.clip(self.optimizer, norms)

@@ -54,8 +54,8 @@ def test_the_plain_model_learns():
 
 
 def test_a_package_trains_without_the_penalty_and_without_mixtures(tmp_path):
-    hypergen.compile(TASKS["digits"].make(), torch.rand(2, 1, 8, 8), out=tmp_path / "small")
-    package, digits = import_package(tmp_path / "small", "small"), striped()
+    hypergen.compile(TASKS["digits"].make(), torch.rand(2, 1, 8, 8), out=tmp_path / "without")
+    package, digits = import_package(tmp_path / "without", "without"), striped()
     whole, less = (training(digits, package, 8, 1e-3, 0, without) for without in ((), ("penalty", "mixtures")))
     assert whole.settings.strength > 0 == less.settings.strength
     assert (len(whole.source.counts), len(less.source.counts)) == (10, 1)

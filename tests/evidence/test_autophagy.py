@@ -125,7 +125,7 @@ def test_the_experiment_runs_and_its_page_says_what_was_found(tmp_path):
     scale = replace(QUICK, generations=1, hypernetwork_steps=40, plain_steps=(20,))
     parts = [measured_seed(pictures, labels, scale, 0, part) for part in ("plain", "hypernetworks")]
     rows = [row for part in parts for row in part["chains"]]
-    assert len({row["contestant"] for row in rows}) == 6 and len(rows) == 6 * len(FORMS) * 2
+    assert len({row["contestant"] for row in rows}) == 7 and len(rows) == 7 * len(FORMS) * 2
     gaussian = [
         {
             "contestant": name,
@@ -146,8 +146,8 @@ def test_the_experiment_runs_and_its_page_says_what_was_found(tmp_path):
     assert json.loads((tmp_path / "new" / "autophagy.json").read_text())["chains"][0]["form"] == FORMS[0]
     assert (tmp_path / "new" / "autophagy.png").read_bytes().startswith(b"\x89PNG")
     text = page(found)
-    assert "hypergen experiment autophagy --quick" in text and "In plain words" in text
-    assert table(found).row_count == 12
+    assert "hypergen experiment autophagy --quick" in text and "What the penalty over chains changes" in text
+    assert table(found).row_count == 14
 
 
 def test_parts_of_the_data_do_not_overlap():

@@ -16,7 +16,7 @@ from hypergen_compiler.evidence.autophagy.chains import Regenerate
 from hypergen_compiler.evidence.autophagy.contestants import Continued, by_groups, emitted, resampled, retrained
 from hypergen_compiler.evidence.autophagy.plain import Training, initial, trained_plainly
 from hypergen_compiler.evidence.autophagy.setting import ITEMS, Scale, Split
-from hypergen_compiler.evidence.autophagy.statistics import HYPERNETWORK, PENALISED
+from hypergen_compiler.evidence.autophagy.statistics import CHAINED, HYPERNETWORK, PENALISED
 from hypergen_compiler.evidence.group_classifier import fitted
 from hypergen_compiler.evidence.models.noisy_vae import ConditionalNoisyVAE, NoisyVAE
 from hypergen_compiler.evidence.packages import compiled, trained, usual
@@ -54,7 +54,7 @@ def plain_contestants(stack: ExitStack, data: Split, scale: Scale, seed: int) ->
 
 def hypernetworks(stack: ExitStack, data: Split, scale: Scale, seed: int) -> Iterator[Contestant]:
     pictures, labels = data.learn
-    for name, penalty in ((HYPERNETWORK, "none"), (PENALISED, "unbiased")):
+    for name, penalty in ((HYPERNETWORK, "none"), (PENALISED, "unbiased"), (CHAINED, "chains")):
         package = vae(stack, pictures.shape[-1], seed, penalty)
         settings = {"steps": scale.hypernetwork_steps, "seed": seed}
         run = trained(package, (pictures,), labels, **settings)

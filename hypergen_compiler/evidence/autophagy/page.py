@@ -41,7 +41,9 @@ an *imbalanced* one a heavy class with half of the pictures, another for every s
   classes that a classifier finds in them;
 - *hypernetwork*, trained once over mixtures of all real data, reads them and emits a VAE's weights in one pass, by the
   moving average of its parameters;
-- *hypernetwork, penalty unbiased* is the same, trained with the autophagy penalty.
+- *hypernetwork, penalty unbiased* is the same, trained with the autophagy penalty;
+- *hypernetwork, penalty over chains* with that of `--penalty chains`, which compares what the hypernetwork reads in
+  samples of samples with what it reads in the data that they began with.
 
 All of them are packages that HyperGen compiled from the same small VAE, with its conditional variant. Hypernetworks
 have the head and the settings that packages come with: {recipe}.

@@ -13,7 +13,7 @@ __all__ = ["draw"]
 
 LABELS = {"frechet": "Fréchet distance", "drift": "shares: total variation", "heavy": "share of the heavy group"}
 PANELS = [("frechet", STARTS[0]), ("drift", STARTS[0]), ("frechet", STARTS[1]), ("heavy", STARTS[1])]
-COLOURS = ("tab:gray", "tab:red", "tab:orange", "tab:green", "tab:blue", "tab:purple")
+COLOURS = ("tab:gray", "tab:red", "tab:orange", "tab:green", "tab:blue", "tab:purple", "tab:olive")
 
 
 def draw(path: Path, found: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from hypergen_compiler.evidence.measures import deviation
 
 __all__ = [
+    "CHAINED",
     "COMPARED",
     "HYPERNETWORK",
     "MEASURES",
@@ -23,8 +24,11 @@ MEASURES = ("frechet", "precision", "recall", "diversity", "drift", "heavy")
 COMPARED = {"frechet": "Fréchet distance", "drift": "drift of the shares"}  # both the lower the better
 GENERATIONS = (1, 5, 10, 20)
 HYPERNETWORK, PENALISED = "hypernetwork", "hypernetwork, penalty unbiased"
+CHAINED = "hypernetwork, penalty over chains"
 PAIRS = (
     (PENALISED, HYPERNETWORK),
+    (CHAINED, HYPERNETWORK),
+    (CHAINED, PENALISED),
     (PENALISED, "plain, retrained"),
     (PENALISED, "plain, continued"),
     (PENALISED, "class-conditional"),

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from hypergen_compiler.evidence.autophagy.chains import FORMS, HEAVY, STARTS
-from hypergen_compiler.evidence.autophagy.statistics import COMPARED, HYPERNETWORK, PENALISED, stated
+from hypergen_compiler.evidence.autophagy.statistics import CHAINED, COMPARED, HYPERNETWORK, PENALISED, stated
 
 __all__ = ["sentences"]
 
@@ -35,6 +35,12 @@ def sentences(found: Found) -> Iterator[str]:
     )
     for start, form in product(STARTS, FORMS):
         yield f"What the penalty changes, {form}, from {start} starts: {verdict(found, HYPERNETWORK, start, form)}."
+    for start in STARTS:
+        against = (
+            f"against {words}: {verdict(found, other, start, SYNTHETIC, CHAINED)}"
+            for other, words in ((HYPERNETWORK, "none"), (PENALISED, "the unbiased one"))
+        )
+        yield f"What the penalty over chains changes, without real data, from {start} starts, {'; '.join(against)}."
     yield (
         f"A class that has {HEAVY:.0%} of the pictures at the start, without real data, has after {last} generations "
         + ", ".join(f"{value(found, name, IMBALANCED, 'heavy', last)} ({name})" for name in contestants(found))
@@ -57,10 +63,10 @@ def value(found: Found, contestant: str, start: str, measure: str, generation: i
     return stated(row[measure][generation], row[f"{measure}_error"][generation])
 
 
-def verdict(found: Found, against: str, start: str, form: str) -> str:
-    """How the penalised hypernetwork differs from another contestant: "Fréchet distance lower by 2.1 ± 0.3 in
-    generation 5; drift of the shares not clearly different" """
-    place = (PENALISED, against, form, start)
+def verdict(found: Found, against: str, start: str, form: str, contestant: str = PENALISED) -> str:
+    """How a hypernetwork differs from another contestant: "Fréchet distance lower by 2.1 ± 0.3 in generation 5; drift
+    of the shares not clearly different" """
+    place = (contestant, against, form, start)
     rows = [
         row for row in found["differences"] if (row["contestant"], row["against"], row["form"], row["start"]) == place
     ]

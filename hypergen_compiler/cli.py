@@ -36,7 +36,7 @@ from hypergen_compiler.commands.options import (
     SetOption,
     SourceArgument,
     SpaceOption,
-    as_origin,
+    origin_of,
 )
 from hypergen_compiler.commands.project import compile_and_show, named_target, project_targets
 from hypergen_compiler.commands.terminal import CHECK_FAILED, answer, reported, tell
@@ -66,7 +66,7 @@ def compile_command(
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="folder to publish the package to")] = None,
     loss: LossOption = "loss",
     sample: SampleOption = "sample",
-    entry: EntryOption = [],  # noqa: B006, typer copies it
+    entries: EntryOption = [],  # noqa: B006, typer copies it
     settings: SetOption = [],  # noqa: B006
     budget: BudgetOption = None,
     allow_frozen: FrozenOption = False,
@@ -83,37 +83,18 @@ def compile_command(
 ) -> None:
     """Compile a model into a training package; without SOURCE, every package that pyproject.toml lists."""
     with reported():
-        if source is None:
-            targets = project_targets(context)
-        else:
-            origin = as_origin(
-                settings,
-                recipe_settings,
-                source=source,
-                example=example,
-                loss=loss,
-                sample=sample,
-                entries=entry,
-                budget=budget,
-                allow_frozen=allow_frozen,
-                recipe=recipe,
-                head=head,
-                keep=keep,
-                single_file=single_file,
-                penalty=penalty,
-                penalty_space=penalty_space,
-            )
-            targets = named_target(name, out, origin)
+        targets = project_targets(context) if source is None else named_target(name, out, origin_of(context))
         compile_and_show(targets, force=force, as_json=as_json, several=source is None)
 
 
 @app.command("plan")
 def plan_command(
+    context: typer.Context,
     source: SourceArgument,
     example: ExampleOption,
     loss: LossOption = "loss",
     sample: SampleOption = "sample",
-    entry: EntryOption = [],  # noqa: B006
+    entries: EntryOption = [],  # noqa: B006
     settings: SetOption = [],  # noqa: B006
     budget: BudgetOption = None,
     allow_frozen: FrozenOption = False,
@@ -130,23 +111,7 @@ def plan_command(
     with reported():
         from hypergen_compiler.commands.planning import planned
 
-        origin = as_origin(
-            settings,
-            recipe_settings,
-            source=source,
-            example=example,
-            loss=loss,
-            sample=sample,
-            entries=entry,
-            budget=budget,
-            allow_frozen=allow_frozen,
-            recipe=recipe,
-            head=head,
-            keep=keep,
-            penalty=penalty,
-            penalty_space=penalty_space,
-        )
-        description, shown = planned(origin, name)
+        description, shown = planned(origin_of(context), name)
         answer(description, as_json, shown)
 
 

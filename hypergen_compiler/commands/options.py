@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,7 +30,7 @@ __all__ = [
     "SetOption",
     "SourceArgument",
     "SpaceOption",
-    "as_origin",
+    "origin_of",
 ]
 
 SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help="package.module:Name or path/to/file.py:Name")]
@@ -84,9 +84,11 @@ NameOption = Annotated[str | None, typer.Option("--name", help="the package's na
 JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
 
-def as_origin(settings: Sequence[str], recipe_settings: Sequence[str], **options: Any) -> Origin:
-    """The origin that options of the command line describe, those of `Origin` under its names."""
+def origin_of(context: typer.Context) -> Origin:
+    """What a command's options say of a package, each of which has the name that `Origin` gives it."""
     from hypergen_compiler.request.origin import Origin
     from hypergen_compiler.request.source import parse_settings
 
-    return Origin(settings=parse_settings(settings), recipe_settings=parse_settings(recipe_settings), **options)
+    named = {field.name for field in fields(Origin)}
+    given = {name: value for name, value in context.params.items() if name in named}
+    return Origin(**given | {name: parse_settings(given[name]) for name in ("settings", "recipe_settings")})

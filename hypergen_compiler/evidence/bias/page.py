@@ -32,6 +32,9 @@ those that are measured: what charges an estimate for its variance, `literal` an
 what it was trained on too. Of estimates proportional to the sample variance, which know no ends, these penalties at
 strength 10 would choose those with ratios of 0.671 and 0.886.
 
+That factor and the learning rate were chosen among a few by the ratios below, which are therefore no test of them. What
+is most sensitive to both is `literal`.
+
 ![distribution of the estimates](bias.png)
 """
 
